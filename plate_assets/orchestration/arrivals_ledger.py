@@ -1,0 +1,35 @@
+"""Where the arrivals sensor keeps what it has seen: one small file, replaced whole.
+
+Belongs here: reading and writing the ledger, and finding an acquisition's folder in it. Not here: what the ledger means
+(`plates.arrivals`).
+"""
+
+from upath import UPath
+
+from plate_assets.orchestration.resources import Storage
+from plate_assets.plates.acquisition import AcquisitionError
+from plate_assets.plates.arrivals import Ledger
+from plate_assets.settings import Settings
+from plate_assets.storage.files import write_bytes
+
+
+def read_ledger(storage: Storage) -> Ledger:
+    """What the sensor has seen so far; an empty ledger where it has not looked yet."""
+    path = storage.arrivals_ledger
+    return Ledger.from_json(path.read_text()) if path.exists() else Ledger()
+
+
+def write_ledger(storage: Storage, ledger: Ledger) -> None:
+    """Keep the ledger: whole or not at all."""
+    write_bytes(storage.arrivals_ledger, ledger.to_json().encode())
+
+
+def folder_of(storage: Storage, settings: Settings, acquisition_id: str) -> UPath:
+    """The folder that the sensor saw under this id. Raises AcquisitionError where it has seen none."""
+    folder = read_ledger(storage).folder_of(acquisition_id)
+    if folder is None:
+        raise AcquisitionError(
+            f"no folder under {settings.arrivals_root} is known as acquisition {acquisition_id!r}: put it there, or give its "
+            "place in the asset's configuration (`folder`)"
+        )
+    return UPath(settings.arrivals_root) / folder

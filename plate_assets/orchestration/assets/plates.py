@@ -1,0 +1,87 @@
+"""The assets of a plate before any science: the acquisition as it came in, and the quality of its images."""
+
+import dagster as dg
+import polars as pl
+from upath import UPath
+
+from plate_assets.orchestration.arrivals_ledger import folder_of
+from plate_assets.orchestration.metadata import described, picture, reasons_list, said
+from plate_assets.orchestration.partitions import plate_acquisitions
+from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.settings_use import read_options
+from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition
+from plate_assets.plates.tables import IMAGE_QUALITY
+from plate_assets.settings import Settings
+
+
+class AcquisitionConfig(dg.Config):
+    """Where the acquisition lies, if not where the arrivals sensor saw it."""
+
+    folder: str = ""
+
+
+@dg.asset(
+    partitions_def=plate_acquisitions,
+    group_name="plates",
+    kinds={"polars"},
+    code_version="1",
+    io_manager_key="acquisitions",
+    metadata=described(ACQUISITION),
+)
+def acquisition(
+    context: dg.AssetExecutionContext,
+    config: AcquisitionConfig,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """One visit of the microscope to one plate: its images, what is missing, and the fingerprint of its bytes."""
+    from plate_assets.workflows.ingest import ingest, require_whole
+
+    folder = UPath(config.folder) if config.folder else folder_of(storage, settings, context.partition_key)
+    known = ingest(folder, read_options(settings))
+    require_whole(known.acquisition, expected_id=context.partition_key, allow_missing=settings.allow_missing)
+    images = known.acquisition.images
+    return dg.MaterializeResult(
+        value=KnownAcquisition(known.acquisition, known.fingerprint),
+        data_version=dg.DataVersion(known.fingerprint),
+        metadata={
+            "folder": dg.MetadataValue.path(str(folder)),
+            "layout": known.acquisition.layout,
+            "plate": known.acquisition.plate,
+            "time point": known.acquisition.timepoint,
+            "wells": images["Metadata_Well"].n_unique(),
+            "sites": images["Metadata_Site"].n_unique(),
+            "channels": ", ".join(images["Metadata_Channel"].unique().sort()),
+            "images": images.height,
+            "missing images": known.acquisition.missing.height,
+            "complete": known.acquisition.completeness,
+            "pixel size (µm)": known.acquisition.pixel_um or "unknown",
+            "fingerprint": known.fingerprint,
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=plate_acquisitions,
+    group_name="plates",
+    kinds={"polars", "scikitimage"},
+    code_version="1",
+    io_manager_key="tables",
+    metadata=described(IMAGE_QUALITY),
+)
+def image_quality(context: dg.AssetExecutionContext, acquisition: KnownAcquisition) -> dg.MaterializeResult:
+    """One row for each image: focus, saturation, light, emptiness, and the reasons for every flag; with the plate's mosaic."""
+    from plate_assets.plates.mosaic import plate_mosaic
+    from plate_assets.workflows.ingest import measure_quality
+
+    quality = measure_quality(acquisition.acquisition, progress=said(context, "images measured"))
+    flagged = quality.filter(pl.col("flagged"))
+    return dg.MaterializeResult(
+        value=quality,
+        metadata={
+            "flagged images": flagged.height,
+            "unreadable images": quality.filter(~pl.col("readable")).height,
+            "reasons": dg.MetadataValue.md(reasons_list(flagged)),
+            "mosaic": picture(plate_mosaic(acquisition.acquisition, quality), f"{context.partition_key}"),
+        },
+    )

@@ -1,0 +1,219 @@
+"""The nightly assets of precipitation: from an acquisition to a call on each condition."""
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.orchestration.assets.registry import champion
+from plate_assets.orchestration.metadata import described, picture, reasons_list, said
+from plate_assets.orchestration.partitions import plate_acquisitions
+from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.settings_use import bundle_of, call_settings, use_threads
+from plate_assets.plates.acquisition_table import KnownAcquisition
+from plate_assets.precipitation import tables
+from plate_assets.settings import Settings
+from plate_assets.storage.arrays import Stack
+from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.registry import ModelRegistry
+
+MODEL_TAG = "plate_assets/model"
+DECISIONS_TAG = "plate_assets/decisions"
+
+_of_acquisition = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
+
+
+@dg.asset(**_of_acquisition, kinds={"zarr", "polars"}, io_manager_key="stacks", metadata=described(tables.PATCHES))
+def patches(
+    context: dg.AssetExecutionContext,
+    acquisition: KnownAcquisition,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult:
+    """One row for each tile of each well, with its pixels: what the detector sees."""
+    from plate_assets.workflows.patches import cut_patches
+    from plate_assets.workflows.score import plate_map_for
+
+    platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
+    blocks = cut_patches(
+        acquisition.acquisition, platemap, channel=settings.channel or None, progress=said(context, "wells cut into tiles")
+    )
+    return dg.MaterializeResult(value=blocks)
+
+
+@dg.asset(**_of_acquisition, kinds={"polars", "scikitimage"}, io_manager_key="tables", metadata=described(tables.GROWTH))
+def growth(
+    context: dg.AssetExecutionContext,
+    acquisition: KnownAcquisition,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult:
+    """One row for each well: how much of it is covered with cells, without labels."""
+    from plate_assets.precipitation.figures import plate_heatmap
+    from plate_assets.workflows.growth import growth_table
+    from plate_assets.workflows.score import plate_map_for
+
+    platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
+    table = growth_table(
+        acquisition.acquisition, platemap, channel=settings.channel or None, progress=said(context, "wells measured")
+    )
+    title = f"Confluence of {context.partition_key}"
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "median confluence": float(table["confluence"].median() or 0.0),
+            "heat-map": picture(
+                plate_heatmap(table, "confluence", acquisition.acquisition.plate_format, title, "share of the culture area"),
+                title,
+            ),
+        },
+    )
+
+
+@dg.asset(
+    **_of_acquisition,
+    deps=[champion],
+    kinds={"torch", "polars"},
+    io_manager_key="stacks",
+    metadata=described(tables.PATCH_SCORES),
+    pool="torch",
+)
+def patch_scores(
+    context: dg.AssetExecutionContext,
+    patches: Stack,
+    settings: dg.ResourceParam[Settings],
+    registry: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """One row for each tile: what the champion says of it, with the detector's map beside the table."""
+    from plate_assets.precipitation.detector import Detector
+    from plate_assets.workflows.score import blocks_of, model_facts, score_blocks
+
+    use_threads(settings)
+    version = registry.version_of(settings.model)
+    bundle = bundle_of(registry, settings, version)
+    detector = Detector.from_parts(bundle.architecture, bundle.weights)
+    scored = score_blocks(blocks_of(patches), detector, version, said(context, "tiles scored"), patches.table.height)
+    return dg.MaterializeResult(value=scored, metadata=model_facts(bundle, version), tags={MODEL_TAG: version_tag(version)})
+
+
+def version_tag(version: str) -> str:
+    """A model version as the value of a Dagster tag, which allows neither `:` nor `/` at its start: `precipitation-detector.3`."""
+    return version.removeprefix("models:/").replace("/", ".").replace(":", ".")
+
+
+@dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.WELL_SCORES))
+def well_scores(
+    context: dg.AssetExecutionContext,
+    acquisition: KnownAcquisition,
+    patch_scores: Stack,
+    image_quality: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """One row for each well: its score, its quality, and whether it counts."""
+    from plate_assets.plates.tables import EXCLUSIONS
+    from plate_assets.precipitation.figures import plate_heatmap
+    from plate_assets.workflows.calls import score_wells
+    from plate_assets.workflows.score import decisions_fingerprint, plate_map_for
+
+    platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
+    exclusions = read_rows(storage.exclusions, EXCLUSIONS)
+    wells = score_wells(patch_scores.table, platemap, image_quality, exclusions)
+    title = f"Precipitation score of {context.partition_key}"
+    return dg.MaterializeResult(
+        value=wells,
+        metadata={
+            "wells scored": wells["score"].count(),
+            "excluded": int(wells["excluded"].sum()),
+            "flagged": dg.MetadataValue.md(reasons_list(wells.filter(pl.col("flagged") | pl.col("excluded")))),
+            "heat-map": picture(plate_heatmap(wells, "score", acquisition.acquisition.plate_format, title, "score"), title),
+        },
+        tags={DECISIONS_TAG: decisions_fingerprint(platemap, exclusions, acquisition.acquisition.plate)},
+    )
+
+
+@dg.asset(**_of_acquisition, kinds={"polars", "scikitlearn"}, io_manager_key="tables", metadata=described(tables.QUADRUPLET_CALLS))
+def quadruplet_calls(
+    context: dg.AssetExecutionContext,
+    well_scores: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    registry: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """One row for each condition: its score, how isolated it is among the reference plates, and the call."""
+    from plate_assets.precipitation.figures import anomaly_histogram
+    from plate_assets.precipitation.quadruplets import call_quadruplets
+    from plate_assets.workflows.score import reference_of
+
+    calling = call_settings(settings)
+    reference = reference_of(bundle_of(registry, settings, well_scores["model_version"][0])) if well_scores.height else None
+    calls = call_quadruplets(well_scores, reference, contamination=calling.contamination, method=calling.method)
+    called = calls.filter(pl.col("call"))
+    metadata: dict = {
+        "conditions": calls.height,
+        "called": called.height,
+        "not called, with reasons": calls["call"].null_count(),
+        "called conditions": ", ".join(called.sort("anomaly_score", descending=True)["Metadata_Quadruplet"]) or "none",
+        "threshold": calls["threshold"].drop_nulls().first() if calls["threshold"].count() else "none: no reference scores",
+    }
+    if calls["anomaly_score"].count():
+        title = f"Anomaly scores of {context.partition_key}"
+        metadata["histogram"] = picture(anomaly_histogram(calls, title), title)
+    return dg.MaterializeResult(value=calls, metadata=metadata)
+
+
+@dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.LAYOUT_EFFECTS))
+def layout_effects(well_scores: pl.DataFrame, growth: pl.DataFrame) -> dg.MaterializeResult:
+    """Do the edge, the rows or the columns of the plate move score and growth? Controls apart."""
+    from plate_assets.workflows.score import layout_effects_of
+
+    effects = layout_effects_of(well_scores, growth)
+    strong = effects.filter(pl.col("p_value") < 0.01)
+    said_strong = [f"{row['measure']}: {row['effect']} (p = {row['p_value']:.3g})" for row in strong.iter_rows(named=True)]
+    return dg.MaterializeResult(value=effects, metadata={"effects with p < 0.01": "; ".join(said_strong) or "none"})
+
+
+@dg.asset(
+    **_of_acquisition, kinds={"html"}, metadata={"what": "report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv"}
+)
+def plate_report(
+    context: dg.AssetExecutionContext,
+    acquisition: KnownAcquisition,
+    image_quality: pl.DataFrame,
+    patch_scores: Stack,
+    well_scores: pl.DataFrame,
+    quadruplet_calls: pl.DataFrame,
+    growth: pl.DataFrame,
+    layout_effects: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    registry: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """One self-contained page for a plate, with its heat-map and its tables as CSV."""
+    from plate_assets.workflows.report import heatmap_thumbnail_of, write_report
+    from plate_assets.workflows.score import ScoredPlate, model_facts, plate_map_for
+
+    version = well_scores["model_version"][0] if well_scores.height else "none"
+    bundle = bundle_of(registry, settings, version)
+    plate = ScoredPlate(
+        acquisition.acquisition, acquisition.fingerprint, plate_map_for(acquisition.acquisition, settings.platemaps_root),
+        image_quality, patch_scores.table, patch_scores, growth, well_scores, quadruplet_calls, layout_effects,
+        model_facts(bundle, version),
+    )  # fmt: skip
+    folder = storage.report(context.partition_key)
+    links = {"Dagster": f"{settings.ui_url}/assets/plate_report?partition={context.partition_key}"}
+    write_report(plate, bundle, folder, links=links, channel=settings.channel or None)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(folder / "report.html")),
+            "called": int(quadruplet_calls["call"].sum() or 0),
+            "heat-map": picture(heatmap_thumbnail_of(plate), f"{context.partition_key}"),
+        }
+    )
+
+
+@dg.asset(group_name="precipitation", kinds={"polars"}, code_version="1", io_manager_key="tables", metadata=described(tables.ONSET))
+def precipitation_onset(quadruplet_calls: pl.DataFrame) -> dg.MaterializeResult:
+    """When precipitation first appears in each condition, over the time points of each plate."""
+    from plate_assets.precipitation.onset import onset
+
+    table = onset(quadruplet_calls)
+    return dg.MaterializeResult(
+        value=table,
+        metadata={"plates": table["Metadata_Plate"].n_unique(), "conditions with an onset": table["onset"].count()},
+    )

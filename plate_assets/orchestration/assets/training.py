@@ -1,0 +1,279 @@
+"""The training assets: a sample of tiles, their embedding and clusters, labels from people, detectors, and their comparison."""
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.orchestration.assets.plates import acquisition
+from plate_assets.orchestration.assets.registry import cluster_labels, expert_labels
+from plate_assets.orchestration.instance_state import materialised_acquisitions
+from plate_assets.orchestration.metadata import described, picture, said
+from plate_assets.orchestration.partitions import backbones, plate_acquisitions
+from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.settings_use import use_threads
+from plate_assets.orchestration.stored_plates import stored_acquisition, stored_plate
+from plate_assets.plates.tables import EXCLUSIONS
+from plate_assets.precipitation import tables
+from plate_assets.settings import Settings
+from plate_assets.storage.arrays import Stack
+from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.models import ModelBundle
+from plate_assets.storage.registry import ModelRegistry
+
+_training = {"group_name": "training", "code_version": "1"}
+
+
+class SampleConfig(dg.Config):
+    """How many tiles, from which acquisitions; without a list from all that were let in."""
+
+    tiles: int = 20_000
+    acquisitions: list[str] = []
+    seed: int = 0
+
+
+@dg.asset(
+    **_training, deps=[acquisition], kinds={"zarr", "polars"}, io_manager_key="stacks", metadata=described(tables.TRAINING_SAMPLE)
+)
+def training_sample(
+    context: dg.AssetExecutionContext,
+    config: SampleConfig,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """Tiles of the inner well (Yasuno's training geometry), spread over plates and wells, without what people excluded."""
+    from plate_assets.workflows.training_data import sample_acquisitions
+
+    chosen = config.acquisitions or sorted(materialised_acquisitions(context.instance))
+    acquisitions = (stored_acquisition(storage, settings, key) for key in chosen)
+    blocks = sample_acquisitions(
+        acquisitions, len(chosen), tiles=config.tiles, seed=config.seed, channel=settings.channel or None,
+        exclusions=read_rows(storage.exclusions, EXCLUSIONS), progress=said(context, "acquisitions sampled"),
+    )  # fmt: skip
+    return dg.MaterializeResult(value=blocks, metadata={"acquisitions": len(chosen), "seed": config.seed})
+
+
+class EmbeddingConfig(dg.Config):
+    """The embedding's training; the defaults are the paper's."""
+
+    iterations: int = 5_000
+    dimensions: int = 32
+    temperature: float = 0.3
+    positive_weight: float = 0.15
+    seed: int = 0
+
+
+@dg.asset(**_training, kinds={"torch"}, io_manager_key="models", pool="torch")
+def embedding_model(
+    context: dg.AssetExecutionContext,
+    config: EmbeddingConfig,
+    training_sample: Stack,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """The metric-learning network (MN-pair loss) that puts alike tiles next to each other."""
+    from plate_assets.precipitation.figures import training_curves
+    from plate_assets.workflows.training_data import train_embedding
+
+    use_threads(settings)
+    trained = train_embedding(
+        training_sample, iterations=config.iterations, dimensions=config.dimensions, temperature=config.temperature,
+        positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
+        progress=said(context, "iterations"),
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        value=trained.bundle,
+        metadata={
+            "last loss": trained.losses[-1],
+            "iterations": config.iterations,
+            "curve": picture(training_curves({"MN-pair loss": trained.losses}, "Embedding: training loss"), "training loss"),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=plate_acquisitions,
+    group_name="precipitation",
+    code_version="1",
+    kinds={"torch", "polars"},
+    io_manager_key="tables",
+    metadata=described(tables.PATCH_EMBEDDINGS),
+)
+def patch_embeddings(
+    context: dg.AssetExecutionContext,
+    patches: Stack,
+    embedding_model: ModelBundle,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """The vector of each tile of an acquisition under the embedding model."""
+    from plate_assets.storage.models import bundle_version
+    from plate_assets.workflows.training_data import embed
+
+    use_threads(settings)
+    version = bundle_version(storage.model("embedding_model"))
+    table = embed(patches, embedding_model, version, progress=said(context, "tiles embedded"))
+    return dg.MaterializeResult(value=table, metadata={"tiles": table.height, "embedding model": version})
+
+
+class MapConfig(dg.Config):
+    """The map's parameters."""
+
+    perplexity: float = 30.0
+    seed: int = 0
+
+
+@dg.asset(**_training, kinds={"scikitlearn"}, io_manager_key="tables", metadata=described(tables.PATCH_MAP))
+def patch_map(
+    context: dg.AssetExecutionContext,
+    config: MapConfig,
+    training_sample: Stack,
+    embedding_model: ModelBundle,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult:
+    """Every tile of the sample on one t-SNE map of its embedding."""
+    from plate_assets.workflows.training_data import map_tiles
+
+    use_threads(settings)
+    table = map_tiles(training_sample, embedding_model, config.perplexity, config.seed, said(context, "tiles embedded"))
+    return dg.MaterializeResult(value=table, metadata={"perplexity": config.perplexity, "seed": config.seed})
+
+
+class ClusterConfig(dg.Config):
+    """DBSCAN's parameters; 0 takes eps from the elbow of the k-distance curve and min_samples as max(10, 0.1 % of the tiles)."""
+
+    eps: float = 0.0
+    min_samples: int = 0
+
+
+@dg.asset(**_training, kinds={"scikitlearn"}, io_manager_key="tables", metadata=described(tables.CLUSTERS))
+def patch_clusters(config: ClusterConfig, patch_map: pl.DataFrame) -> dg.MaterializeResult:
+    """The clusters of the map. A person names them: `plate-assets label` shows their contact sheets."""
+    from plate_assets.precipitation.clusters import cluster_map
+    from plate_assets.precipitation.figures import cluster_scatter
+
+    clusters, parameters = cluster_map(patch_map, eps=config.eps or None, min_samples=config.min_samples or None)
+    title = "Clusters of the training sample"
+    return dg.MaterializeResult(
+        value=clusters,
+        metadata={
+            "clusters": int((clusters["cluster"].unique() > 0).sum()),
+            "outliers": clusters.filter(pl.col("cluster") < 0).height,
+            **parameters,
+            "map": picture(cluster_scatter(clusters, title), title),
+        },
+    )
+
+
+@dg.asset(
+    **_training, deps=[cluster_labels], kinds={"polars"}, io_manager_key="tables", metadata=described(tables.LABELLED_PATCHES)
+)
+def labelled_patches(patch_clusters: pl.DataFrame, storage: dg.ResourceParam[Storage]) -> dg.MaterializeResult:
+    """The tiles whose cluster a person named, split by plate or well. Stale when a name changes."""
+    from plate_assets.precipitation.labels import apply_labels
+
+    labelled = apply_labels(patch_clusters, read_rows(storage.cluster_labels, tables.CLUSTER_LABELS))
+    counts = labelled.group_by("split", "label").len().sort("split", "label")
+    lines = ["| split | label | tiles |", "|---|---|---|", *(f"| {s} | {name} | {n} |" for s, name, n in counts.iter_rows())]
+    return dg.MaterializeResult(value=labelled, metadata={"tiles": labelled.height, "splits": dg.MetadataValue.md("\n".join(lines))})
+
+
+class DetectorConfig(dg.Config):
+    """The budget of a training, equal for every backbone, and what its reference scores come from."""
+
+    mode: str = "semi_supervised"
+    epochs: int = 40
+    tiles_per_epoch: int = 2_000
+    seconds: float = 7_200.0
+    frozen_stages: int = 0
+    seed: int = 0
+    reference: list[str] = []
+
+
+@dg.asset(
+    partitions_def=backbones,
+    **_training,
+    deps=[expert_labels],
+    kinds={"torch", "mlflow"},
+    pool="torch",
+)
+def precipitation_detector(
+    context: dg.AssetExecutionContext,
+    config: DetectorConfig,
+    training_sample: Stack,
+    labelled_patches: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    registry: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """FCDD on one backbone, registered in MLflow as challenger with its curves, thresholds and reference scores."""
+    from plate_assets.workflows.labelling import expert_labels_in_force
+    from plate_assets.workflows.register import TrainingRequest, train_and_register
+
+    use_threads(settings)
+    labels = expert_labels_in_force(storage.expert_labels)
+    keys = config.reference or reference_candidates(labels, sorted(materialised_acquisitions(context.instance)), storage)
+    registered = train_and_register(
+        TrainingRequest(
+            backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
+            seconds=config.seconds, frozen_stages=config.frozen_stages, seed=config.seed, weights=settings.weights or None,
+            contamination=settings.contamination,
+        ),
+        training_sample,
+        labelled_patches,
+        (stored_plate(storage, settings, key) for key in keys),
+        labels,
+        registry,
+        checkpoint=storage.checkpoint(f"precipitation_detector-{context.partition_key}.safetensors"),
+        run_id=context.run.run_id,
+        progress=said(context, "tiles"),
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "model": registered.version.uri,
+            **registered.facts,
+            **{title: picture(png, title) for title, png in registered.figures.items()},
+        }
+    )
+
+
+def reference_candidates(labels: pl.DataFrame, acquisitions: list[str], storage: Storage) -> list[str]:
+    """Without a list of reference acquisitions: those that an expert labelled (their clean conditions serve)."""
+    labelled = set(labels.select(pl.concat_str("Metadata_Plate", "Metadata_Timepoint", separator="_")).to_series())
+    return [key for key in acquisitions if key in labelled and storage.stack("patches", key).exists()]
+
+
+@dg.asset(
+    group_name="training",
+    code_version="1",
+    deps=[precipitation_detector, expert_labels],
+    kinds={"polars", "mlflow"},
+    io_manager_key="tables",
+    metadata=described(tables.COMPARISON),
+    pool="torch",
+)
+def detector_comparison(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    registry: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """Every detector's newest version against the experts' labels: the threshold for a plate comes from the other plates."""
+    from plate_assets.workflows.compare import compare_detectors
+    from plate_assets.workflows.labelling import expert_labels_in_force
+
+    use_threads(settings)
+    labels = expert_labels_in_force(storage.expert_labels)
+    keys = reference_candidates(labels, sorted(materialised_acquisitions(context.instance)), storage)
+    models = {version.uri: registry.load(version.uri) for version in registry.newest_by_tag("backbone")}
+    compared = compare_detectors(
+        models, [stored_plate(storage, settings, key) for key in keys], labels, contamination=settings.contamination,
+        method=settings.call_method, progress=said(context, "plates scored"),
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        value=compared.table,
+        metadata={
+            "plates": len(keys),
+            "best AUC": compared.best(),
+            "table": dg.MetadataValue.md(compared.markdown()),
+            **{title: picture(png, title) for title, png in compared.figures.items()},
+        },
+    )

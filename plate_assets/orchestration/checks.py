@@ -1,0 +1,87 @@
+"""Asset checks: what must hold of a plate's tables before anybody acts on them.
+
+Belongs here: checks on single acquisitions. Not here: drift (an issue of its own science), the checks of schema that the IO
+managers make on every read and write.
+"""
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.orchestration.assets.plates import image_quality
+from plate_assets.orchestration.assets.scoring import quadruplet_calls, well_scores
+from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.orchestration.partitions import plate_acquisitions
+from plate_assets.orchestration.resources import Storage
+from plate_assets.storage.tables import read_provenance, read_table
+
+FLAGGED_SHARE_LIMIT = 0.2
+HISTORY_SHIFT_LIMIT = 4.0  # robust standard deviations of the earlier medians
+HISTORY_NEEDED = 5
+
+
+@dg.asset_check(asset=quadruplet_calls, blocking=True, partitions_def=plate_acquisitions)
+def calls_know_their_origin(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+    """The table on disk has its schema, names its inputs, and says one model throughout: the one in its provenance."""
+    path = storage.table("quadruplet_calls", context.partition_key)
+    calls = read_table(path, SCHEMAS["quadruplet_calls"])
+    provenance = read_provenance(path)
+    models = set(calls["model_version"])
+    problems = [
+        *(["no inputs recorded"] if not provenance.inputs else []),
+        *(["no run recorded"] if not provenance.run_id else []),
+        *([f"models {sorted(models)} in the rows, {provenance.model_version} recorded"] if models - {provenance.model_version} else []),
+    ]  # fmt: skip
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description="; ".join(problems) or "schema, inputs, run and model agree",
+        metadata={"inputs": dict(provenance.inputs), "model": provenance.model_version or "none"},
+    )
+
+
+@dg.asset_check(asset=image_quality, partitions_def=plate_acquisitions)
+def most_images_are_sound(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+    """Warns where more than a fifth of the images are flagged: then it is the plate or the microscope, not a well."""
+    quality = read_table(storage.table("image_quality", context.partition_key), SCHEMAS["image_quality"])
+    share = float(quality["flagged"].mean() or 0.0)
+    return dg.AssetCheckResult(
+        passed=share <= FLAGGED_SHARE_LIMIT,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{share:.0%} of the images are flagged, {FLAGGED_SHARE_LIMIT:.0%} are tolerated",
+        metadata={"flagged share": share, "unreadable": quality.filter(~pl.col("readable")).height},
+    )
+
+
+@dg.asset_check(asset=well_scores, partitions_def=plate_acquisitions)
+def scores_are_like_the_history(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+    """Warns where the median well score lies far from those of the earlier acquisitions that the same model scored."""
+    wells = read_table(storage.table("well_scores", context.partition_key), SCHEMAS["well_scores"])
+    history = [
+        median
+        for key in context.instance.get_materialized_partitions(dg.AssetKey("well_scores"))
+        if key != context.partition_key and (median := _median(storage, key, wells)) is not None
+    ]
+    own = wells["score"].median()
+    if own is None or len(history) < HISTORY_NEEDED:
+        return dg.AssetCheckResult(
+            passed=True, description=f"{len(history)} earlier acquisitions under this model; {HISTORY_NEEDED} make a history"
+        )
+    medians = pl.Series(history)
+    spread = max(1.4826 * float((medians - medians.median()).abs().median() or 0.0), 1e-9)  # type: ignore[operator]
+    shift = (float(own) - float(medians.median() or 0.0)) / spread  # type: ignore[arg-type]
+    return dg.AssetCheckResult(
+        passed=abs(shift) <= HISTORY_SHIFT_LIMIT,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"median well score {own:.4g}: {shift:+.1f} robust standard deviations from {len(history)} earlier acquisitions",
+        metadata={"shift": shift, "median": float(own), "earlier acquisitions": len(history)},
+    )
+
+
+def _median(storage: Storage, key: str, like: pl.DataFrame) -> float | None:
+    """The median well score of another acquisition, where the same model scored it."""
+    path = storage.table("well_scores", key)
+    if not like.height or not path.exists() or read_provenance(path).model_version != like["model_version"][0]:
+        return None
+    return read_table(path, SCHEMAS["well_scores"])["score"].median()  # type: ignore[return-value]
+
+
+CHECKS = [calls_know_their_origin, most_images_are_sound, scores_are_like_the_history]

@@ -1,0 +1,175 @@
+"""The demo: from nothing to a scored plate, through the same jobs, sensor, schedule and commands that a laboratory uses.
+
+Belongs here: the story in its order, and what is said of it. Not here: anything the platform itself does: the demo takes no
+short cut, it only plays the microscope, the expert and the reviewer, who answer from the simulator's truth.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.orchestration.people import tell_dagster
+from plate_assets.orchestration.resources import Storage, registry_of, storage_of
+from plate_assets.settings import Settings
+
+TRAINING, EVALUATION = 2, 2  # plates whose clusters are named; plates that the expert labels; one more is tonight's
+TIMEPOINTS_H = (24.0, 96.0)
+SAY = Callable[[str], None]
+
+
+def run_demo(settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
+    """Play a laboratory's first days on simulated plates; leaves everything in the platform's home for `make ui`."""
+    began = time.monotonic()
+    prepare_home(settings)
+    storage, registry = storage_of(settings), registry_of(settings)
+    with dg.DagsterInstance.get() as instance:
+        player = Player(settings, storage, instance, say, began)
+        truth = player.simulate(quadruplets, seed)
+        plates = sorted(truth["Metadata_Plate"].unique())
+        player.arrivals()
+        player.night("tiles and growth, before there is a model")
+        player.job("cluster", {
+            "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
+            "embedding_model": {"iterations": 300, "seed": seed},
+        })  # fmt: skip
+        player.name_clusters()
+        player.expert_labels(truth, plates[TRAINING : TRAINING + EVALUATION])
+        player.job("labelled", {})
+        player.job("train", {"precipitation_detector": {"epochs": 12, "tiles_per_epoch": 1_200, "seconds": 150.0, "seed": seed}}, "cnn27")
+        player.job("compare", {})
+        champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
+        tell_dagster("champion", champion, {"author": "demo"})
+        say(f"promoted {champion}")
+        player.night("scores, calls and reports")
+        player.job("morning", {})
+        last = storage.report(player.acquisitions(plates[-1:])[-1])
+        say(f"done in {time.monotonic() - began:.0f} s")
+        say(f"tonight's plate: {last / 'report.html'}")
+        say(f"morning page:    {storage.morning_page / 'morning.html'}")
+        say(f"open the UI with `make ui`, then {settings.ui_url}")
+
+
+def prepare_home(settings: Settings) -> None:
+    """Make the home folder, with Dagster's configuration in it, so that history stays. Refuses a home that has plates already."""
+    home = settings.home.resolve()
+    if (home / "arrivals").exists():
+        raise ValueError(f"{home} holds plates already: remove it, or set PLATE_ASSETS_HOME to another folder, to run the demo")
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("DAGSTER_HOME", str(home))
+    dagster_home = Path(os.environ["DAGSTER_HOME"])
+    dagster_home.mkdir(parents=True, exist_ok=True)
+    shipped = Path(__file__).parents[2] / "dagster.yaml"
+    if shipped.exists() and not (dagster_home / "dagster.yaml").exists():
+        shutil.copy(shipped, dagster_home / "dagster.yaml")
+
+
+class Player:
+    """The microscope, the daemon, the expert: whoever acts on the platform from outside."""
+
+    def __init__(self, settings: Settings, storage: Storage, instance: dg.DagsterInstance, say: SAY, began: float):
+        from plate_assets.definitions import build_definitions
+
+        self.settings, self.storage, self.instance, self.began = settings, storage, instance, began
+        self.definitions = build_definitions(settings)
+        self._say = say
+
+    def say(self, text: str) -> None:
+        self._say(f"[{time.monotonic() - self.began:4.0f} s] {text}")
+
+    def simulate(self, quadruplets: int, seed: int) -> pl.DataFrame:
+        """Write the plates where the microscope would; returns the truth of their conditions."""
+        from plate_assets.plates.simulate import SimulationSettings, simulate_plates
+
+        out = self.settings.home.resolve() / "simulated"
+        self.say(f"simulating {TRAINING + EVALUATION + 1} plates of {4 * quadruplets} wells at {TIMEPOINTS_H} h")
+        simulate_plates(
+            out,
+            SimulationSettings(
+                plates=TRAINING + EVALUATION + 1, timepoints_h=TIMEPOINTS_H, seed=seed, layout="operetta", quadruplets=quadruplets
+            ),
+        )
+        arrivals, platemaps = Path(self.settings.arrivals_root), Path(self.settings.platemaps_root)
+        arrivals.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(out / "platemaps", platemaps, dirs_exist_ok=True)
+        for folder in sorted(path for path in out.iterdir() if path.name not in ("truth", "platemaps")):
+            folder.rename(arrivals / folder.name)
+        text = {"Metadata_Plate": pl.String, "Metadata_Timepoint": pl.String}
+        return pl.read_csv(out / "truth" / "quadruplets.csv", schema_overrides=text)
+
+    def arrivals(self) -> None:
+        """Let the arrivals sensor look until nothing waits any more, and run what it requests."""
+        sensor = self.definitions.resolve_sensor_def("arrivals")
+        ran = 0
+        for _ in range(self.settings.settle_looks + 2):
+            context = dg.build_sensor_context(instance=self.instance, definitions=self.definitions)
+            tick = sensor.evaluate_tick(context)
+            for request in tick.dynamic_partitions_requests or ():
+                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+            for request in tick.run_requests or ():
+                self._execute("ingest", partition=request.partition_key, tags=request.tags)
+                ran += 1
+        self.say(f"{ran} acquisitions let in")
+
+    def acquisitions(self, plates: list[str]) -> list[str]:
+        """Ids of the acquisitions of some plates."""
+        from plate_assets.orchestration.stored_plates import known_acquisition
+
+        keys = sorted(self.instance.get_dynamic_partitions("plate_acquisitions"))
+        return [key for key in keys if known_acquisition(self.storage, key).acquisition.plate in plates]
+
+    def night(self, what: str) -> None:
+        """Do what the night's schedule would request."""
+        from plate_assets.orchestration.schedules import due, score_request
+
+        work = due(self.instance, self.settings, self.storage, registry_of(self.settings))
+        for item in work:
+            request = score_request(item)
+            self._execute("score", partition=item.acquisition_id, tags=request.tags, assets=item.assets)
+        self.say(f"night: {len(work)} acquisitions, {what}")
+
+    def job(self, name: str, config: dict[str, dict], partition: str | None = None) -> None:
+        """Run a job as the UI's launchpad would."""
+        self._execute(name, config, partition)
+        self.say(f"{name} done")
+
+    def name_clusters(self) -> None:
+        """Name the clusters from the truth, through the function that `plate-assets label` calls."""
+        from plate_assets.workflows.labelling import cluster_overview, name_clusters, names_from_truth
+
+        clusters = self.storage.table("patch_clusters")
+        names = names_from_truth(clusters, self.settings.home.resolve() / "simulated" / "truth" / "tiles.csv")
+        version = name_clusters(clusters, self.storage.cluster_labels, names, "simulator's truth")
+        tell_dagster("cluster_labels", version, {"author": "simulator's truth", "clusters named": len(names)})
+        self.say(cluster_overview(clusters, self.storage.stack("training_sample"), self.storage.cluster_labels, self.storage.contact_sheets))
+
+    def expert_labels(self, truth: pl.DataFrame, plates: list[str]) -> None:
+        """Hand in the expert's labels of the evaluation plates."""
+        from plate_assets.workflows.labelling import take_in_expert_labels
+
+        table = self.settings.home.resolve() / "simulated" / "expert_labels.csv"
+        truth.filter(pl.col("Metadata_Plate").is_in(plates)).write_csv(table)
+        rows, version = take_in_expert_labels(table, self.storage.expert_labels, "simulator's truth")
+        tell_dagster("expert_labels", version, {"conditions": rows})
+        self.say(f"{rows} conditions labelled on {', '.join(plates)}")
+
+    def _execute(
+        self,
+        job: str,
+        config: dict[str, dict] | None = None,
+        partition: str | None = None,
+        tags: dict | None = None,
+        assets: tuple[str, ...] | None = None,
+    ) -> None:
+        run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, partition_key=partition, run_config=run_config, tags=dict(tags or {}),
+            asset_selection=[dg.AssetKey(name) for name in assets] if assets else None, raise_on_error=True,
+        )  # fmt: skip
+        assert result.success
+
+

@@ -1,0 +1,61 @@
+"""Metadata: how counts, pictures and links reach a person in the Dagster UI.
+
+Belongs here: the forms in which metadata is shown. Not here: the pictures themselves (`figures` of each science).
+"""
+
+import base64
+
+from collections.abc import Callable
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.storage.schema import TableSchema
+
+MAX_PICTURE_BYTES = 400_000  # a materialisation is a row in Dagster's database: a picture there must stay small
+
+
+def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG shown in the UI. Raises ValueError where it is too large to live in Dagster's database."""
+    if len(png) > MAX_PICTURE_BYTES:
+        raise ValueError(f"the picture {title!r} has {len(png)} bytes, and {MAX_PICTURE_BYTES} at most belong into metadata")
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def column_schema(schema: TableSchema) -> dg.TableSchema:
+    """The schema as the UI's columns tab shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                c.name, str(c.dtype), description=c.meaning, constraints=dg.TableColumnConstraints(nullable=c.nullable)
+            )
+            for c in schema.columns
+        ]
+    )
+
+
+def described(schema: TableSchema) -> dict[str, dg.TableSchema]:
+    """Definition metadata of an asset that fills a table of this schema."""
+    return {"dagster/column_schema": column_schema(schema)}
+
+
+def reasons_list(flagged: pl.DataFrame, at_most: int = 20) -> str:
+    """The flagged wells with their reasons as Markdown, the first of them only."""
+    if not flagged.height:
+        return "none"
+    lines = [f"- **{row['Metadata_Well']}**: {row['reasons']}" for row in flagged.head(at_most).iter_rows(named=True)]
+    more = [f"- and {flagged.height - at_most} more"] if flagged.height > at_most else []
+    return "\n".join(lines + more)
+
+
+def said(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Callable[[int, int], None]:
+    """A progress callback that says each tenth of the way in the run's log."""
+    said_at = [0.0]
+
+    def progress(done: int, total: int) -> None:
+        share = done / max(total, 1)
+        if share - said_at[0] >= every or done == total:
+            said_at[0] = share
+            context.log.info(f"{done} of {total} {what}")
+
+    return progress

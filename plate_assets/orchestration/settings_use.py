@@ -1,0 +1,44 @@
+"""What parts of the settings mean to the workflows: how folders are read, how scores become calls, how many threads run.
+
+Belongs here: the translation of settings into the parameters of workflows, one function each. Not here: the settings.
+"""
+
+import os
+
+from plate_assets.plates.readers import ReadOptions
+from plate_assets.settings import Settings
+from plate_assets.storage.models import ModelBundle
+from plate_assets.storage.registry import ModelRegistry, NoSuchModel
+from plate_assets.workflows.score import CallSettings
+
+
+def read_options(settings: Settings) -> ReadOptions:
+    """How acquisition folders are read."""
+    return ReadOptions(
+        pattern=settings.pattern or None,
+        pixel_um=settings.pixel_um,
+        plate_format=settings.plate_format,
+    )
+
+
+def call_settings(settings: Settings) -> CallSettings:
+    """How scores become calls."""
+    return CallSettings(settings.contamination, settings.call_method)
+
+
+def use_threads(settings: Settings) -> int:
+    """Hold torch and BLAS to the threads of one run, and return how many: two torch runs side by side slow each other badly."""
+    import torch
+
+    threads = settings.threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    return threads
+
+
+def bundle_of(registry: ModelRegistry, settings: Settings, model_version: str) -> ModelBundle:
+    """The model that made a table: of the registry by its version, or the folder that the settings name, if it is still that model."""
+    if model_version.startswith("models:"):
+        return registry.load(model_version)
+    if registry.version_of(settings.model) != model_version:
+        raise NoSuchModel(f"the tables were made by {model_version}, and PLATE_ASSETS_MODEL names another model: score the plate again")
+    return registry.load(settings.model)

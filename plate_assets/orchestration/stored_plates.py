@@ -1,0 +1,38 @@
+"""Acquisitions as the assets stored them, put together again for jobs that look at several plates.
+
+Belongs here: reading what other assets wrote. Not here: what is done with it (`workflows`).
+"""
+
+from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.orchestration.resources import Storage
+from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table
+from plate_assets.plates.tables import EXCLUSIONS, IMAGE_QUALITY
+from plate_assets.settings import Settings
+from plate_assets.storage.arrays import read_stack
+from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.tables import read_table
+from plate_assets.workflows.references import StoredPlate
+from plate_assets.workflows.score import plate_map_for
+
+
+def known_acquisition(storage: Storage, key: str) -> KnownAcquisition:
+    """The acquisition that was let in under this id."""
+    return acquisition_from_table(read_table(storage.table("acquisition", key), ACQUISITION))
+
+
+def stored_acquisition(storage: Storage, settings: Settings, key: str):
+    """An acquisition with its plate map."""
+    acquisition = known_acquisition(storage, key).acquisition
+    return acquisition, plate_map_for(acquisition, settings.platemaps_root)
+
+
+def stored_plate(storage: Storage, settings: Settings, key: str) -> StoredPlate:
+    """An acquisition whose tiles are stored, with plate map, quality and exclusions."""
+    _, platemap = stored_acquisition(storage, settings, key)
+    return StoredPlate(
+        acquisition_id=key,
+        patches=read_stack(storage.stack("patches", key), SCHEMAS["patches"]),
+        platemap=platemap,
+        quality=read_table(storage.table("image_quality", key), IMAGE_QUALITY),
+        exclusions=read_rows(storage.exclusions, EXCLUSIONS),
+    )

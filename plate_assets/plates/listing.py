@@ -1,0 +1,163 @@
+"""What lies in a folder: one walk, names and sizes and times, and the cheap signature of it.
+
+Belongs here: listing a folder, local or on an object store, and telling whether it changed. Not here: what the names mean
+(`readers`), when a folder is complete (`arrivals`), the bytes (`acquisition.fingerprint`).
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from upath import UPath
+
+from plate_assets.plates.acquisition import AcquisitionError
+
+MAX_FILES = 500_000
+
+_CLUTTER = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_COPYING = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp")
+
+
+class ListingError(AcquisitionError):
+    """A folder that cannot be listed safely; the message names the place and the remedy."""
+
+
+class Entry(NamedTuple):
+    """One file: `path` relative to the folder with forward slashes, size in bytes, time of change in ns, the store's etag."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    etag: str | None = None
+
+
+class Listing:
+    """The files of one folder, by name. `pending` are files that a copy in progress writes: they are no content, but they
+    move."""
+
+    def __init__(self, root: UPath, entries: Iterable[Entry], pending: Iterable[Entry] = ()) -> None:
+        self.root = root
+        self.entries = tuple(sorted(entries))
+        self.pending = tuple(sorted(pending))
+
+    @cached_property
+    def signature(self) -> str:
+        """16 hex digits over names, sizes and times of change (or etags): equal where nothing changed. It reads no file."""
+        return _digest(self.entries)
+
+    @cached_property
+    def activity(self) -> str:
+        """The same over the files of a copy in progress; empty where there is none."""
+        return _digest(self.pending) if self.pending else ""
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Size of each file, bytes, by its relative path."""
+        return {entry.path: entry.size for entry in self.entries}
+
+    def path_of(self, relative: str) -> UPath:
+        """Where a file of this folder lies."""
+        return self.root / relative
+
+
+def as_upath(folder: "UPath | Path | str") -> UPath:
+    """The folder as a UPath, absolute where it is local."""
+    path = folder if isinstance(folder, UPath) else UPath(str(folder))
+    local = local_path(path)
+    return UPath(os.path.abspath(local)) if local is not None else path
+
+
+def local_path(path: UPath) -> str | None:
+    """The path on this machine's own file system, None on an object store."""
+    if isinstance(path, Path):
+        return os.fspath(path)
+    return str(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def list_folder(folder: UPath) -> Listing:
+    """List every file below the folder, once, without opening any.
+
+    Hidden and temporary files are no content. Raises ListingError where the folder is not there, cannot be read, is a file, or
+    holds a link that leads out of it.
+    """
+    folder = as_upath(folder)
+    local = local_path(folder)
+    try:
+        found = list(_walk_local(local) if local is not None else _walk_store(folder))
+    except FileNotFoundError as error:
+        raise ListingError(f"{folder} is not there: look whether it was renamed or moved") from error
+    except NotADirectoryError as error:
+        raise ListingError(f"{folder} is a file, and a folder is needed: name the folder that holds the images") from error
+    except PermissionError as error:
+        raise ListingError(f"{error.filename or folder} may not be read: give this user the right to read it") from error
+    pending = [entry for entry in found if _is_copying(PurePosixPath(entry.path).name)]
+    moving = set(pending)
+    return Listing(folder, (entry for entry in found if entry not in moving and not _is_hidden(entry.path)), pending)
+
+
+def _walk_local(root: str) -> Iterable[Entry]:
+    stack = [("", root)]
+    count = 0
+    while stack:
+        prefix, folder = stack.pop()
+        with os.scandir(folder) as scan:
+            for entry in scan:
+                relative = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        stack.append((relative + "/", entry.path))
+                    continue
+                if entry.is_symlink():
+                    _check_link(entry.path, root)
+                try:
+                    status = entry.stat()
+                except FileNotFoundError:  # gone since the folder was opened: it is no longer part of it
+                    continue
+                count += 1
+                if count > MAX_FILES:
+                    raise ListingError(f"{root} holds more than {MAX_FILES:,} files: name the folder of one acquisition")
+                yield Entry(relative, status.st_size, status.st_mtime_ns)
+
+
+def _check_link(link: str, root: str) -> None:
+    target = os.path.realpath(link)
+    inside = target.startswith(os.path.realpath(root) + os.sep)
+    if not inside or not os.path.isfile(target):
+        raise ListingError(
+            f"{link} is a link to {target}, which is no file of this folder: put the file itself there, or remove the link"
+        )
+
+
+def _walk_store(folder: UPath) -> Iterable[Entry]:
+    store, base = folder.fs, folder.path.rstrip("/")
+    store.invalidate_cache(folder.path)  # fsspec remembers listings, and the folder is looked at because it changes
+    found: Any = store.find(folder.path, detail=True)
+    if not found or list(found) == [folder.path]:
+        raise NotADirectoryError(str(folder)) if found else FileNotFoundError(str(folder))
+    if len(found) > MAX_FILES:
+        raise ListingError(f"{folder} holds more than {MAX_FILES:,} files: name the folder of one acquisition")
+    for path, info in found.items():
+        changed: Any = info.get("LastModified") or info.get("mtime") or info.get("created") or 0
+        seconds = changed.timestamp() if hasattr(changed, "timestamp") else float(changed)
+        etag = str(info.get("ETag") or info.get("etag") or "").strip('"') or None
+        relative = path.removeprefix(base).removeprefix(base.lstrip("/")).lstrip("/")
+        yield Entry(relative, int(info.get("size") or 0), int(seconds * 1e9), etag)
+
+
+def _is_copying(name: str) -> bool:
+    lower = name.lower()
+    rsync = name.startswith(".") and lower.count(".") >= 3  # `.A01.tif.Xy12Zq`
+    return lower.endswith(_COPYING) or rsync or name.startswith("~$")
+
+
+def _is_hidden(path: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    return name.startswith((".", "~")) or name.endswith("~") or name.lower() in _CLUTTER or "/." in path
+
+
+def _digest(entries: Iterable[Entry]) -> str:
+    text = "\n".join(f"{path}\0{size}\0{etag or mtime}" for path, size, mtime, etag in entries)
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()

@@ -1,0 +1,117 @@
+"""A trained detector: what it is made of, how it scores tiles, and the heat-maps that say why.
+
+Belongs here: the use of a finished network. Not here: training (`workflows.train`), files (`storage.models`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from plate_assets.learning.catalogue import backbone_named
+from plate_assets.learning.infer import BATCH, Precision, as_tensor, in_batches, prepared, resized
+from plate_assets.precipitation.fcdd import FCDD, pseudo_huber, reduce_map
+from plate_assets.precipitation.heatmap import spread
+
+FORMAT = 1
+NORMALISATIONS = ("relative", "tile", "dataset")
+DARK = 0.02  # share of full scale below which "relative" would divide by nothing
+
+
+class DetectorError(ValueError):
+    """A detector that cannot be put together, or tiles that it cannot score; the message says what was found and is needed."""
+
+
+@dataclass(frozen=True)
+class TileScores:
+    """Scores (n,) float64 and the detector's maps (n, u, v) float16, the pseudo-Huber values of eq. 7."""
+
+    scores: np.ndarray
+    maps: np.ndarray
+
+
+def normalise(batch: torch.Tensor, how: str, mean: float, std: float) -> torch.Tensor:
+    """The batch (n, c, h, w) as the network takes it.
+
+    relative: each tile over its own mean, minus one, over `std`: exposure drops out, contrast stays. tile: each tile to mean 0 and
+    standard deviation 1: contrast drops out too. dataset: minus `mean`, over `std`, both of the training tiles.
+    """
+    if how == "dataset":
+        return (batch - mean) / std
+    centre = batch.mean((1, 2, 3), keepdim=True)
+    if how == "relative":
+        return (batch / centre.clamp_min(DARK) - 1) / std
+    return (batch - centre) / batch.std((1, 2, 3), keepdim=True).clamp_min(1e-4)
+
+
+@dataclass
+class Detector:
+    """FCDD with everything that scoring needs. `architecture` is plain JSON; `weights` are arrays: nothing in them can run."""
+
+    architecture: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    _ready: dict[str, torch.nn.Module] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_parts(cls, architecture: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> "Detector":
+        """Put a detector together; DetectorError where the parts do not fit."""
+        needed = {"format", "backbone", "in_channels", "input_px", "normalisation", "mean", "std", "reduction"}
+        if lacking := needed - set(architecture):
+            raise DetectorError(f"the architecture lacks {', '.join(sorted(lacking))}: it was not written by this platform")
+        if architecture["format"] != FORMAT:
+            raise DetectorError(f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}")
+        detector = cls(dict(architecture), dict(weights))
+        detector._network("float32")
+        return detector
+
+    def score(self, tiles, *, batch_size: int | None = None, precision: Precision = "float32") -> TileScores:
+        """Score tiles (n, h, w) or (n, h, w, 3), any array that slices to numpy; memory holds two batches of them."""
+        shape = tuple(tiles.shape)
+        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3):
+            raise DetectorError(f"tiles of shape {shape} cannot be scored: (n, h, w) or (n, h, w, 3) is needed")
+        network, scores, maps = self._network(precision), [], []
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        with torch.inference_mode():
+            for batch in in_batches(tiles, batch_size or BATCH):
+                images = self.prepare(batch).to(dtype=dtype, memory_format=torch.channels_last)
+                values = pseudo_huber(network(images))
+                scores.append(reduce_map(values, self.architecture["reduction"]).double().numpy())
+                maps.append(values.half().numpy())
+        side = backbone_named(self.architecture["backbone"]).map_px
+        empty = TileScores(np.empty(0), np.empty((0, side, side), np.float16))
+        return TileScores(np.concatenate(scores), np.concatenate(maps)) if scores else empty
+
+    def prepare(self, tiles: np.ndarray) -> torch.Tensor:
+        """Tiles as the network takes them: (n, c, input_px, input_px) float32, normalised."""
+        about = self.architecture
+        batch = resized(as_tensor(tiles, about["in_channels"]), about["input_px"])
+        return normalise(batch, about["normalisation"], about["mean"], about["std"])
+
+    def heat(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (n, u, v) spread over the tile's pixels: (n, tile_px, tile_px) float32."""
+        backbone = backbone_named(self.architecture["backbone"])
+        wide = spread(maps, backbone, self.architecture.get("sigma"))
+        side = int(self.architecture.get("tile_px", backbone.input_px))
+        return resized(torch.from_numpy(wide)[:, None], side)[:, 0].numpy()
+
+    def _network(self, precision: Precision) -> torch.nn.Module:
+        if precision not in self._ready:
+            self._ready[precision] = prepared(self.network(), precision)
+        return self._ready[precision]
+
+    def network(self) -> FCDD:
+        """The network itself, in float32, with these weights."""
+        network = FCDD(self.architecture["backbone"], self.architecture["in_channels"])
+        state = {name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise DetectorError(f"the weights do not fit {self.architecture['backbone']}: {str(error).splitlines()[1].strip()}") from None
+        return network
+
+
+def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    """The network's state as arrays."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}

@@ -1,0 +1,80 @@
+"""The platform's settings, typed, read from the environment once, where the process starts.
+
+Belongs here: every variable that the platform reads, with its default and meaning. Not here: settings of Dagster itself
+(`dagster.yaml`), choices of one run (an asset's `Config`). Known to `definitions`, `cli` and `orchestration` only.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is the variable `PLATE_ASSETS_<FIELD>`; its description is what `deploy/plate-assets.env.example` says."""
+
+    model_config = SettingsConfigDict(env_prefix="PLATE_ASSETS_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path = Field(Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below")
+    arrivals: str = Field("", description="Folder or object-store URL where the microscopes put their exports; default: HOME/arrivals")
+    storage: str = Field("", description="Folder or object-store URL of tables, arrays and reports; default: HOME/storage")
+    platemaps: str = Field("", description="Folder of plate maps; default: HOME/platemaps. A map beside the images wins")
+    mlflow_tracking_uri: str = Field("", description="MLflow tracking server or database; default: SQLite in HOME/mlflow.db")
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI: used in links")
+
+    pattern: str = Field("", description="File names of image folders: a preset's name or a regular expression with named groups")
+    pixel_um: float | None = Field(None, gt=0, description="Pixel size in µm where the vendor's metadata does not say it")
+    plate_format: int | None = Field(None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it")
+    channel: str = Field("", description="Channel that is scored; default: the first, brightfield or phase before fluorescence")
+
+    settle_looks: int = Field(3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete")
+    sensor_seconds: int = Field(30, ge=5, description="Seconds between two looks at the arrivals folder")
+    recheck_folders: int = Field(50, ge=0, description="Known folders looked at again at each look, in rotation")
+    allow_missing: bool = Field(False, description="Run a plate although images that its metadata names are missing")
+
+    night_schedule: str = Field("0 22 * * *", description="Cron expression: when the night's scoring is requested")
+    morning_schedule: str = Field("0 6 * * *", description="Cron expression: when the morning page is written")
+    timezone: str = Field("UTC", description="Time zone of the two schedules")
+    webhook_url: SecretStr = Field(SecretStr(""), description="URL that gets the morning page in short; a secret, never logged")
+
+    model: str = Field("models:/precipitation-detector@champion", description="Detector that scores at night")
+    contamination: float = Field(
+        0.01, gt=0, lt=0.5, description="Share of the reference above the threshold (lambda of Yasuno's eq. 12)"
+    )
+    call_method: Literal["one_sided", "paper_forest"] = Field(
+        "one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
+    )
+    weights: str = Field("", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch")
+    threads: int = Field(0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
+
+    @field_validator("plate_format")
+    @classmethod
+    def _known_format(cls, wells: int | None) -> int | None:
+        from plate_assets.plates.layout import PlateFormat
+
+        return None if wells is None else PlateFormat(wells).wells
+
+    def _at_home(self, given: str, name: str) -> str:
+        return given or str(self.home.resolve() / name)
+
+    @property
+    def arrivals_root(self) -> str:
+        return self._at_home(self.arrivals, "arrivals")
+
+    @property
+    def storage_root(self) -> str:
+        return self._at_home(self.storage, "storage")
+
+    @property
+    def platemaps_root(self) -> str:
+        return self._at_home(self.platemaps, "platemaps")
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+
+    @property
+    def artifacts_root(self) -> str | None:
+        """Where MLflow puts artifacts; a server decides for itself."""
+        return None if self.mlflow_tracking_uri else str(self.home.resolve() / "mlflow_artifacts")

@@ -1,0 +1,67 @@
+"""Growth of every well of an acquisition, without labels.
+
+Belongs here: the table. Not here: the measures (`precipitation.growth`), which image of a well is taken (`workflows.patches`).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.layout import Well
+from plate_assets.precipitation.tables import GROWTH
+from plate_assets.workflows.patches import label_free_images
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_WELL = ["Metadata_Plate", "Metadata_Timepoint", "Metadata_Timepoint_h", "Metadata_Well", "Metadata_Row", "Metadata_Col"]
+_MEASURES = ["confluence", "cell_density_mm2", "culture_row_px", "culture_col_px", "culture_radius_px"]
+
+
+def growth_table(
+    acquisition: Acquisition,
+    platemap: pl.DataFrame,
+    channel: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pl.DataFrame:
+    """GROWTH: one row for each well, in the order of wells; the mean over its sites.
+
+    The same images as `cut_patches` takes. Measures are empty in a well without a readable image, the density also without a
+    pixel size, the culture area also where the wall was not found. progress: images done, images in all.
+    """
+    from plate_assets.plates.images import iter_images
+
+    rows = label_free_images(acquisition, channel)
+    groups = dict(platemap.select("Metadata_Well", "Metadata_Quadruplet").iter_rows())
+    measured = []
+    for done, (row, image) in enumerate(iter_images(acquisition, rows), start=1):
+        values = dict.fromkeys(_MEASURES) if isinstance(image, Exception) else _measure(image, acquisition.pixel_um)
+        quadruplet = groups.get(row["Metadata_Well"], Well.parse(row["Metadata_Well"]).quadruplet)
+        measured.append({**{name: row[name] for name in _WELL}, "Metadata_Quadruplet": quadruplet, **values})
+        if progress:
+            progress(done, rows.height)
+    if not measured:
+        return GROWTH.empty()
+    floats = dict.fromkeys([*_MEASURES, "Metadata_Timepoint_h"], pl.Float64)
+    keys = [*_WELL, "Metadata_Quadruplet"]
+    table = pl.DataFrame(measured, schema_overrides=floats).group_by(keys, maintain_order=True).agg(pl.col(_MEASURES).mean())
+    return GROWTH.conform(table)
+
+
+def _measure(image: "np.ndarray", pixel_um: float | None) -> dict[str, float | None]:
+    from plate_assets.plates.images import to_grey
+    from plate_assets.precipitation.geometry import find_culture_area, geometry_for
+    from plate_assets.precipitation.growth import measure_growth
+
+    grey = to_grey(image)
+    grid = geometry_for(grey.shape, pixel_um)
+    area = find_culture_area(grey, grid.um_per_px) if grid.in_domain else None
+    growth = measure_growth(grey, grid.um_per_px, area)
+    found = area if area is not None and area.found else None
+    return {
+        "confluence": growth.confluence, "cell_density_mm2": growth.cells_mm2,
+        "culture_row_px": found and found.row, "culture_col_px": found and found.col,
+        "culture_radius_px": found and found.radius,
+    }  # fmt: skip

@@ -1,0 +1,133 @@
+"""Detectors from folders of pictures: `normal/` and `anomalous/` in, a model and a published split out; and scores for a folder.
+
+Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`train`).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from upath import UPath
+
+from plate_assets.storage.models import ModelBundle, bundle_version, write_bundle
+
+if TYPE_CHECKING:
+    from plate_assets.workflows.train import TrainedDetector
+
+Progress = Callable[[int, int], None]
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+SHARES = {"train": 0.6, "calibration": 0.15, "test": 0.25}
+EPOCHS, SECONDS = 60, 240.0
+
+
+class TileFolderError(ValueError):
+    """A folder that nothing can be learnt from or scored in; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class FolderModel:
+    """What a training from a folder left."""
+
+    folder: Path
+    version: str
+    trained: "TrainedDetector"
+    split: Path
+
+    def summary(self) -> str:
+        """The result as a person reads it, with the trivial baseline beside it."""
+        lines = [f"model {self.version} in {self.folder}", f"split by picture: {self.split}"]
+        return "\n".join(lines + [f"{name}: {_said(value)}" for name, value in self.trained.metrics.items()])
+
+
+def _said(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def train_from_folder(
+    folder: Path,
+    out: Path,
+    *,
+    backbone: str = "cnn27",
+    epochs: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    weights: str | None = None,
+    progress: Progress | None = None,
+) -> FolderModel:
+    """Train on the pictures in `normal/` and `anomalous/`, resized whole; writes the model and `split.csv` into `out`.
+
+    The split is by picture, stratified, drawn with the seed; pictures with equal bytes go to the same side. Each picture is taken to
+    mean 0 and standard deviation 1: pictures from anywhere share no exposure.
+    """
+    from plate_assets.learning.catalogue import backbone_named
+    from plate_assets.workflows.train import TrainConfig, train_detector
+
+    side = backbone_named(backbone).input_px
+    table = split_pictures(folder, seed)
+    pixels = np.stack([picture(folder / path, side) for path in table["path"]])
+    config = TrainConfig(
+        backbone=backbone, epochs=epochs or EPOCHS, seconds=seconds or SECONDS, tiles_per_epoch=max(512, table.height),
+        anomalous_share=0.5, batch=16, patience=epochs or EPOCHS, seed=seed, weights=weights, normalisation="tile", um_per_px=None,
+    )  # fmt: skip
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    trained = train_detector(pixels, table, config, checkpoint=checkpoint, progress=progress)
+    write_bundle(ModelBundle(trained.detector.architecture, trained.detector.weights, {}), out)
+    split = out.with_name(f"{out.name}_split.csv")
+    table.select("path", "anomalous", "split").write_csv(split)
+    return FolderModel(out, bundle_version(out), trained, split)
+
+
+def split_pictures(folder: Path, seed: int) -> pl.DataFrame:
+    """index, path (relative), anomalous, split of every picture under `normal/` and `anomalous/`."""
+    rows = []
+    for name, anomalous in (("normal", False), ("anomalous", True)):
+        found = pictures_in(folder / name)
+        if len(found) < 8:
+            raise TileFolderError(f"{folder / name} holds {len(found)} pictures, and 8 or more are needed to split them")
+        digests = [hashlib.sha256((folder / name / path).read_bytes()).hexdigest() for path in found]
+        order = {digest: k for k, digest in enumerate(np.random.default_rng(seed).permutation(sorted(set(digests))))}
+        edges = np.cumsum([round(share * len(order)) for share in SHARES.values()])[:-1]
+        for path, digest in zip(found, digests, strict=True):
+            split = list(SHARES)[int(np.searchsorted(edges, order[digest], side="right"))]
+            rows.append({"path": f"{name}/{path}", "anomalous": anomalous, "split": split})
+    return pl.DataFrame(rows).with_row_index("index")
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The pictures under a folder, sorted, relative to it."""
+    if not folder.is_dir():
+        raise TileFolderError(f"{folder} is no folder: put the pictures there")
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def picture(path: Path, side: int) -> np.ndarray:
+    """A picture as grey (side, side) uint8, resized whole."""
+    from PIL import Image
+
+    from plate_assets.plates.images import full_scale, read_image, to_grey
+
+    image = to_grey(read_image(UPath(path)))
+    scaled = image.astype(np.float32) * (255 / full_scale(image.dtype))
+    return np.asarray(Image.fromarray(scaled).resize((side, side), Image.Resampling.BOX).convert("F")).round().astype(np.uint8)
+
+
+def score_folder_of_tiles(folder: Path, bundle: ModelBundle, progress: Progress | None = None) -> pl.DataFrame:
+    """Score every picture under a folder: path (relative to it) and score, in the order of the paths."""
+    from plate_assets.precipitation.detector import Detector
+
+    detector = Detector.from_parts(bundle.architecture, bundle.weights)
+    paths = pictures_in(folder)
+    if not paths:
+        raise TileFolderError(f"{folder} holds no picture: {', '.join(sorted(SUFFIXES))} are read")
+    side, scores = int(detector.architecture["input_px"]), []
+    for start in range(0, len(paths), 64):
+        batch = np.stack([picture(folder / path, side) for path in paths[start : start + 64]])
+        scores.append(detector.score(batch, precision=detector.architecture.get("precision", "float32")).scores)
+        if progress:
+            progress(min(start + 64, len(paths)), len(paths))
+    return pl.DataFrame({"path": paths, "score": np.concatenate(scores)})

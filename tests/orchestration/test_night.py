@@ -1,0 +1,65 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plate_assets.orchestration.night import BEHIND, SCORING, Materialised, only_of_another_model, plan
+
+ALL = frozenset(SCORING)
+
+
+def test_a_plate_that_was_never_scored_gets_every_asset():
+    (work,) = plan({"P1_096h": Materialised(frozenset())}, "precipitation-detector.3", {}, ())
+    assert work.assets == SCORING
+    assert work.reason == "unscored"
+
+
+def test_a_scored_plate_with_the_same_champion_and_decisions_gets_no_run():
+    state = {"P1_096h": Materialised(ALL, "precipitation-detector.3", "aa")}
+    assert plan(state, "precipitation-detector.3", {"P1_096h": "aa"}, ()) == []
+
+
+def test_a_new_champion_scores_again_without_cutting_tiles_or_measuring_growth_again():
+    state = {"P1_096h": Materialised(ALL, "precipitation-detector.2", "aa")}
+    (work,) = plan(state, "precipitation-detector.3", {"P1_096h": "aa"}, ())
+    assert work.assets == ("patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
+    assert work.reason == "scored by precipitation-detector.2, and the champion is precipitation-detector.3"
+    assert only_of_another_model([work]) == [work]
+
+
+def test_a_well_taken_out_changes_calls_and_leaves_tile_scores_alone():
+    state = {"P1_096h": Materialised(ALL, "precipitation-detector.3", "aa")}
+    (work,) = plan(state, "precipitation-detector.3", {"P1_096h": "bb"}, ())
+    assert work.assets == ("well_scores", "quadruplet_calls", "layout_effects", "plate_report")
+    assert only_of_another_model([work]) == []
+
+
+def test_a_run_that_died_in_the_middle_is_finished_from_where_it_was():
+    state = {"P1_096h": Materialised({"patches", "growth", "patch_scores"}, "precipitation-detector.3")}
+    (work,) = plan(state, "precipitation-detector.3", {}, ())
+    assert work.assets == ("well_scores", "quadruplet_calls", "layout_effects", "plate_report")
+
+
+def test_a_plate_with_a_run_in_flight_is_left_alone():
+    assert plan({"P1_096h": Materialised(frozenset())}, "precipitation-detector.3", {}, {"P1_096h"}) == []
+
+
+def test_without_a_champion_only_what_needs_no_model_is_made():
+    (work,) = plan({"P1_096h": Materialised(frozenset())}, None, {}, ())
+    assert work.assets == ("patches", "growth")
+
+
+assets = st.frozensets(st.sampled_from(SCORING))
+versions = st.sampled_from([None, "m.1", "m.2"])
+states = st.dictionaries(st.text("ABC", min_size=1, max_size=3), st.builds(Materialised, assets, versions, versions), max_size=6)
+
+
+@given(states, st.sampled_from(["m.1", "m.2"]))
+def test_doing_the_work_leaves_nothing_to_do(state, champion):
+    done = {key: Materialised(ALL, champion, made.decisions) for key, made in state.items()}
+    assert plan(done, champion, {}, ()) == []
+
+
+@given(states, st.sampled_from(["m.1", "m.2"]))
+def test_whatever_is_made_again_everything_behind_it_is_made_again_too(state, champion):
+    for work in plan(state, champion, {}, ()):
+        for name in work.assets:
+            assert set(BEHIND[name]) <= set(work.assets)

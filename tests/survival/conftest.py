@@ -1,0 +1,141 @@
+"""A platform of real processes: Dagster's daemon with its code server and runs, on a home of its own, that tests may kill."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import DagsterEventType
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 240.0  # seconds; a shared machine may be slow, and what is tested is that it happens, not how fast
+
+
+class LivePlatform:
+    """The daemon and everything below it. `kill` means kill -9."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        self.environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "PLATE_ASSETS_HOME": str(home),
+            "PLATE_ASSETS_SENSOR_SECONDS": "5",
+            "PLATE_ASSETS_SETTLE_LOOKS": "2",
+            "OMP_NUM_THREADS": "2",
+        }
+        shutil.copy(PROJECT / "dagster.yaml", home / "dagster.yaml")
+        (home / "arrivals").mkdir()
+        self.daemon: subprocess.Popen | None = None
+        self.instance = dg.DagsterInstance.from_config(str(home))
+
+    def start(self) -> None:
+        """Start the daemon in a process group of its own, as a machine's start-up would."""
+        log = (self.home / "daemon.log").open("ab")
+        command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-m", "plate_assets.definitions"]
+        self.daemon = subprocess.Popen(
+            command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
+        )  # fmt: skip
+
+    def processes(self) -> list[int]:
+        """Every living process that was started with this home, runs and code servers included."""
+        marker = f"DAGSTER_HOME={self.home}\0".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    if marker in (entry / "environ").read_bytes():
+                        found.append(int(entry.name))
+                except (OSError, PermissionError):
+                    continue
+        return found
+
+    def kill_everything(self) -> None:
+        """The power cut."""
+        for _ in range(3):  # a process may start another while it is being killed
+            for pid in self.processes():
+                _kill(pid)
+            time.sleep(0.2)
+        if self.daemon:
+            self.daemon.wait()
+
+    def run_pid(self, run_id: str) -> int:
+        """The process of a run, as the run itself reported it."""
+        import re
+
+        for entry in self.instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+            message = (entry.dagster_event.message if entry.dagster_event else None) or ""
+            if match := re.search(r"Started process for run \(pid: (\d+)\)", message):
+                return int(match[1])
+        raise AssertionError(f"run {run_id} has not reported its process")
+
+    def wait_for_step(self, step: str, but_not: frozenset[str] = frozenset()) -> str:
+        """Wait until a step has started in some run that is still going; returns the run's id."""
+
+        def started() -> str | None:
+            for run in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+                if run.run_id in but_not:
+                    continue
+                for entry in self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_START):
+                    if entry.step_key == step:
+                        return run.run_id
+            return None
+
+        return self.wait_until(started, f"step {step} of any run")
+
+    def kill_run(self, run_id: str) -> None:
+        _kill(self.run_pid(run_id))
+
+    def wait_until(self, question: Callable, what: str):
+        """Ask until the answer is something; fails with the daemon's last words when patience is over."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if answer := question():
+                return answer
+            time.sleep(0.1)
+        tail = (self.home / "daemon.log").read_text(errors="replace")[-4000:]
+        raise AssertionError(f"waited {PATIENCE:.0f} s in vain for {what}\n{tail}")
+
+    def wait_for_partitions(self, asset: str, keys: set[str]) -> None:
+        """Wait until an asset is materialised for all these partitions."""
+        self.wait_until(lambda: keys <= self.instance.get_materialized_partitions(dg.AssetKey(asset)), f"{asset} of {keys}")
+
+    def times_materialised(self, asset: str, key: str) -> int:
+        """How often a partition of an asset was made."""
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key]), limit=50
+        )
+        return len(records.records)
+
+    def command(self, *arguments: str) -> str:
+        """Run `plate-assets` on this home."""
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("plate-assets")), *arguments],
+            env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[LivePlatform]:
+    """A platform that is not started yet, with an empty arrivals folder."""
+    live = LivePlatform(tmp_path)
+    try:
+        yield live
+    finally:
+        live.kill_everything()
+        live.instance.dispose()
