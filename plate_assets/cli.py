@@ -18,10 +18,17 @@ import typer
 
 from plate_assets import __version__
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Plates from the microscope's folder to a call.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Plates from the microscope's folder to a call.",
+)
 
 Author = Annotated[str, typer.Option(help="Who decides; recorded with the time.")]
-ModelOption = Annotated[str | None, typer.Option(help="models:/NAME/3, models:/NAME@champion, or a folder with a model bundle.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="models:/NAME/3, models:/NAME@champion, or a folder with a model bundle.")
+]
 
 
 def _me() -> str:
@@ -78,7 +85,9 @@ def score(
     folder: Path,
     out: Annotated[Path, typer.Option(help="Folder for report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv.")],
     model: ModelOption = None,
-    reference: Annotated[list[Path] | None, typer.Option(help="Folder of a known clean plate, scored first; may be repeated.")] = None,
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a known clean plate, scored first; may be repeated.")
+    ] = None,
     platemaps: Annotated[Path | None, typer.Option(help="Folder of plate maps.")] = None,
 ) -> None:
     """Score one folder without Dagster, with the same numbers as the platform."""
@@ -136,7 +145,9 @@ def simulate(
 @app.command()
 def label(
     names: Annotated[list[str] | None, typer.Argument(help="CLUSTER=NAME, for example 1=normal 2=chemical -1=other.")] = None,
-    from_truth: Annotated[Path | None, typer.Option(help="Name each cluster by the majority of a truth table of tiles.")] = None,
+    from_truth: Annotated[
+        Path | None, typer.Option(help="Name each cluster by the majority of a truth table of tiles.")
+    ] = None,
     author: Author = "",
 ) -> None:
     """Name the clusters of the training sample; without names: list them, with the place of their contact sheets."""
@@ -225,7 +236,11 @@ def promote(
     with _mendable():
         registry = registry_of(Settings())
         who = author or _me()
-        chosen = registry.rollback(who, reason) if rollback else registry.promote(version or registry.require_challenger(), who, reason)
+        chosen = (
+            registry.rollback(who, reason)
+            if rollback
+            else registry.promote(version or registry.require_challenger(), who, reason)
+        )
         tell_dagster("champion", chosen, {"author": who, "reason": reason, "version": chosen})
     typer.echo(f"champion: {chosen}")
 
@@ -234,7 +249,9 @@ def promote(
 def train_detector(
     folder: Path,
     out: Annotated[Path, typer.Option(help="Folder for the model bundle.")],
-    backbone: Annotated[str, typer.Option(help="cnn27, vgg16, resnet101, inceptionv3, inceptionresnetv2 or xception.")] = "cnn27",
+    backbone: Annotated[
+        str, typer.Option(help="cnn27, vgg16, resnet101, inceptionv3, inceptionresnetv2 or xception.")
+    ] = "cnn27",
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Time budget of the training.")] = None,
     seed: int = 0,

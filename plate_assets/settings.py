@@ -16,19 +16,29 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PLATE_ASSETS_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    home: Path = Field(Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below")
-    arrivals: str = Field("", description="Folder or object-store URL where the microscopes put their exports; default: HOME/arrivals")
+    home: Path = Field(
+        Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below"
+    )
+    arrivals: str = Field(
+        "", description="Folder or object-store URL where the microscopes put their exports; default: HOME/arrivals"
+    )
     storage: str = Field("", description="Folder or object-store URL of tables, arrays and reports; default: HOME/storage")
     platemaps: str = Field("", description="Folder of plate maps; default: HOME/platemaps. A map beside the images wins")
     mlflow_tracking_uri: str = Field("", description="MLflow tracking server or database; default: SQLite in HOME/mlflow.db")
     ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI: used in links")
 
-    pattern: str = Field("", description="File names of image folders: a preset's name or a regular expression with named groups")
+    pattern: str = Field(
+        "", description="File names of image folders: a preset's name or a regular expression with named groups"
+    )
     pixel_um: float | None = Field(None, gt=0, description="Pixel size in µm where the vendor's metadata does not say it")
-    plate_format: int | None = Field(None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it")
+    plate_format: int | None = Field(
+        None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it"
+    )
     channel: str = Field("", description="Channel that is scored; default: the first, brightfield or phase before fluorescence")
 
-    settle_looks: int = Field(3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete")
+    settle_looks: int = Field(
+        3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete"
+    )
     sensor_seconds: int = Field(30, ge=5, description="Seconds between two looks at the arrivals folder")
     recheck_folders: int = Field(50, ge=0, description="Known folders looked at again at each look, in rotation")
     allow_missing: bool = Field(False, description="Run a plate although images that its metadata names are missing")
@@ -45,7 +55,9 @@ class Settings(BaseSettings):
     call_method: Literal["one_sided", "paper_forest"] = Field(
         "one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
     )
-    weights: str = Field("", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch")
+    weights: str = Field(
+        "", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch"
+    )
     threads: int = Field(0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
 
     @field_validator("plate_format")

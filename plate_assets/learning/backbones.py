@@ -114,7 +114,9 @@ def _weights_file(name: str, weights: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise WeightsError(f"no weights for {name}: put {name}.safetensors or {name}.pth into {weights}, or unset the weights' folder")
+    raise WeightsError(
+        f"no weights for {name}: put {name}.safetensors or {name}.pth into {weights}, or unset the weights' folder"
+    )
 
 
 def _read_state(file: Path) -> Mapping[str, torch.Tensor]:

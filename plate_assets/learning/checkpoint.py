@@ -20,7 +20,11 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapp
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}, beside, {"facts": json.dumps(facts)})
+        save_file(
+            {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()},
+            beside,
+            {"facts": json.dumps(facts)},
+        )
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)

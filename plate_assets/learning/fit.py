@@ -118,7 +118,9 @@ def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator
         optimiser.zero_grad(set_to_none=True)
         value = loss(model, batch)
         if not torch.isfinite(value):
-            raise ValueError(f"the loss is {float(value)} in epoch {epoch}, batch {number}: lower the learning rate, or look at the tiles")
+            raise ValueError(
+                f"the loss is {float(value)} in epoch {epoch}, batch {number}: lower the learning rate, or look at the tiles"
+            )
         value.backward()
         optimiser.step()
         losses.append(float(value.detach()))

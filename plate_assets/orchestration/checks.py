@@ -52,7 +52,9 @@ def most_images_are_sound(context: dg.AssetCheckExecutionContext, storage: dg.Re
 
 
 @dg.asset_check(asset=well_scores, partitions_def=plate_acquisitions)
-def scores_are_like_the_history(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+def scores_are_like_the_history(
+    context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]
+) -> dg.AssetCheckResult:
     """Warns where the median well score lies far from those of the earlier acquisitions that the same model scored."""
     wells = read_table(storage.table("well_scores", context.partition_key), SCHEMAS["well_scores"])
     history = [

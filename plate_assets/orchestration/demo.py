@@ -40,7 +40,11 @@ def run_demo(settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
         player.name_clusters()
         player.expert_labels(truth, plates[TRAINING : TRAINING + EVALUATION])
         player.job("labelled", {})
-        player.job("train", {"precipitation_detector": {"epochs": 12, "tiles_per_epoch": 1_200, "seconds": 150.0, "seed": seed}}, "cnn27")
+        player.job(
+            "train",
+            {"precipitation_detector": {"epochs": 12, "tiles_per_epoch": 1_200, "seconds": 150.0, "seed": seed}},
+            "cnn27",
+        )
         player.job("compare", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
         tell_dagster("champion", champion, {"author": "demo"})
@@ -90,7 +94,11 @@ class Player:
         simulate_plates(
             out,
             SimulationSettings(
-                plates=TRAINING + EVALUATION + 1, timepoints_h=TIMEPOINTS_H, seed=seed, layout="operetta", quadruplets=quadruplets
+                plates=TRAINING + EVALUATION + 1,
+                timepoints_h=TIMEPOINTS_H,
+                seed=seed,
+                layout="operetta",
+                quadruplets=quadruplets,
             ),
         )
         arrivals, platemaps = Path(self.settings.arrivals_root), Path(self.settings.platemaps_root)
@@ -145,7 +153,11 @@ class Player:
         names = names_from_truth(clusters, self.settings.home.resolve() / "simulated" / "truth" / "tiles.csv")
         version = name_clusters(clusters, self.storage.cluster_labels, names, "simulator's truth")
         tell_dagster("cluster_labels", version, {"author": "simulator's truth", "clusters named": len(names)})
-        self.say(cluster_overview(clusters, self.storage.stack("training_sample"), self.storage.cluster_labels, self.storage.contact_sheets))
+        self.say(
+            cluster_overview(
+                clusters, self.storage.stack("training_sample"), self.storage.cluster_labels, self.storage.contact_sheets
+            )
+        )
 
     def expert_labels(self, truth: pl.DataFrame, plates: list[str]) -> None:
         """Hand in the expert's labels of the evaluation plates."""
@@ -171,5 +183,3 @@ class Player:
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None, raise_on_error=True,
         )  # fmt: skip
         assert result.success
-
-

@@ -83,7 +83,10 @@ def _launcher() -> tuple[bool, str]:
     file = Path(home) / "dagster.yaml" if home else None
     if file and file.exists() and "WatchfulRunLauncher" in file.read_text():
         return True, "dead runs are noticed within seconds"
-    return False, "the run launcher is not plate_assets.orchestration.launcher.WatchfulRunLauncher: killed runs would stay STARTED"
+    return (
+        False,
+        "the run launcher is not plate_assets.orchestration.launcher.WatchfulRunLauncher: killed runs would stay STARTED",
+    )
 
 
 def _registry(settings: Settings) -> tuple[bool, str]:

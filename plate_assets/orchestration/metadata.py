@@ -4,7 +4,6 @@ Belongs here: the forms in which metadata is shown. Not here: the pictures thems
 """
 
 import base64
-
 from collections.abc import Callable
 
 import dagster as dg

@@ -28,7 +28,12 @@ REMEDY = "mend what the error names, then rematerialise the partition in the UI"
 
 
 def review_night(
-    instance: dg.DagsterInstance, settings: Settings, storage: Storage, registry: ModelRegistry, since: datetime, until: datetime
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    storage: Storage,
+    registry: ModelRegistry,
+    since: datetime,
+    until: datetime,
 ) -> "MorningInputs":
     """Everything that happened between two times, and what still waits."""
     from plate_assets.precipitation.morning import MorningInputs
@@ -128,7 +133,10 @@ def refused_folders(ledger: Ledger) -> "Iterator[Refused]":
 
     for name, kept in sorted(ledger.folders.items()):
         if kept.resting:
-            why = kept.seen.error or f"its files are not those that {kept.seen.acquisition_id} was registered with, or its id is taken"
+            why = (
+                kept.seen.error
+                or f"its files are not those that {kept.seen.acquisition_id} was registered with, or its id is taken"
+            )
             yield Refused(name, why, "restore the folder, or let the images arrive under another time point")
 
 

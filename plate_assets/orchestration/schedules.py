@@ -80,7 +80,9 @@ def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         """Scores every acquisition that is unscored or stale and has no run in flight."""
         work = due(context.instance, settings, storage, registry)
         if not work:
-            return dg.SkipReason("every acquisition is scored by the champion under the decisions in force, or has a run in flight")
+            return dg.SkipReason(
+                "every acquisition is scored by the champion under the decisions in force, or has a run in flight"
+            )
         return [score_request(item) for item in work]
 
     morning = dg.ScheduleDefinition(
@@ -92,5 +94,3 @@ def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         description="Writes the page that lists the night, and tells the webhook.",
     )
     return [night, morning]
-
-

@@ -84,7 +84,8 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         work = plan(scoring_state(context.instance), champion, {}, in_flight(context.instance))
         return dg.SensorResult(
             run_requests=[
-                score_request(item)._replace(run_key=f"{champion}:{item.acquisition_id}") for item in only_of_another_model(work)
+                score_request(item)._replace(run_key=f"{champion}:{item.acquisition_id}")
+                for item in only_of_another_model(work)
             ],
             asset_events=[made_by_person("champion", champion, {"seen by": "the sensor, in the registry"})],
             cursor=champion,

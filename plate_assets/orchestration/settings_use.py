@@ -40,5 +40,7 @@ def bundle_of(registry: ModelRegistry, settings: Settings, model_version: str) -
     if model_version.startswith("models:"):
         return registry.load(model_version)
     if registry.version_of(settings.model) != model_version:
-        raise NoSuchModel(f"the tables were made by {model_version}, and PLATE_ASSETS_MODEL names another model: score the plate again")
+        raise NoSuchModel(
+            f"the tables were made by {model_version}, and PLATE_ASSETS_MODEL names another model: score the plate again"
+        )
     return registry.load(settings.model)

@@ -9,14 +9,18 @@ from plate_assets.storage.schema import Column, TableSchema
 
 PLATE = Column("Metadata_Plate", pl.String, "Plate barcode or name, always text")
 TIMEPOINT = Column("Metadata_Timepoint", pl.String, "Time point as the folder or the vendor names it, for example `096h`")
-TIMEPOINT_H = Column("Metadata_Timepoint_h", pl.Float64, "Hours since the culture began, where the time point tells", nullable=True)
+TIMEPOINT_H = Column(
+    "Metadata_Timepoint_h", pl.Float64, "Hours since the culture began, where the time point tells", nullable=True
+)
 WELL = Column("Metadata_Well", pl.String, "Well, in the form `A01`")
 ROW = Column("Metadata_Row", pl.Int32, "Row of the well, 1 is A")
 COL = Column("Metadata_Col", pl.Int32, "Column of the well, from 1")
 SITE = Column("Metadata_Site", pl.Int32, "Site (field of view) in the well, from 1")
 CHANNEL = Column("Metadata_Channel", pl.String, "Channel as the vendor names it, `default` where there is one unnamed")
 PLANE = Column("Metadata_Plane", pl.Int32, "Focal plane, from 1")
-QUADRUPLET = Column("Metadata_Quadruplet", pl.String, "Replicate group: the quadruplet by its top-left well, or the plate map's group")
+QUADRUPLET = Column(
+    "Metadata_Quadruplet", pl.String, "Replicate group: the quadruplet by its top-left well, or the plate map's group"
+)
 
 IMAGES = TableSchema(
     "images",

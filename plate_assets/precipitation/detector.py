@@ -61,7 +61,9 @@ class Detector:
         if lacking := needed - set(architecture):
             raise DetectorError(f"the architecture lacks {', '.join(sorted(lacking))}: it was not written by this platform")
         if architecture["format"] != FORMAT:
-            raise DetectorError(f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}")
+            raise DetectorError(
+                f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}"
+            )
         detector = cls(dict(architecture), dict(weights))
         detector._network("float32")
         return detector
@@ -108,7 +110,9 @@ class Detector:
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
-            raise DetectorError(f"the weights do not fit {self.architecture['backbone']}: {str(error).splitlines()[1].strip()}") from None
+            raise DetectorError(
+                f"the weights do not fit {self.architecture['backbone']}: {str(error).splitlines()[1].strip()}"
+            ) from None
         return network
 
 

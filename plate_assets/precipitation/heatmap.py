@@ -26,7 +26,9 @@ def spread(maps: np.ndarray, backbone: Backbone, sigma: float | None = None) -> 
     The weights at each pixel sum to one, so that a constant map stays that constant up to the border (the reference lets it fade).
     """
     sigma = sigma or gaussian_sigma(backbone.receptive_px, backbone.input_px)
-    side = min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1) if backbone.receptive_px else 2 * math.ceil(4 * sigma) + 1
+    side = (
+        min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1) if backbone.receptive_px else 2 * math.ceil(4 * sigma) + 1
+    )
     place = torch.arange(side, dtype=torch.float32) - side // 2
     line = torch.exp(-0.5 * (place / sigma) ** 2)
     kernel = torch.outer(line, line)[None, None]

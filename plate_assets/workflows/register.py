@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry, ModelVersion
@@ -102,7 +103,10 @@ def train_and_register(
 def review_text(request: TrainingRequest, trained: "TrainedDetector", reference: pl.DataFrame) -> str:
     """What a reviewer decides from, as Markdown."""
     plates = ", ".join(sorted(reference["Metadata_Plate"].unique())) if reference.height else "none: its calls will be empty"
-    rows = [f"| {name} | {value:.4g} |" if isinstance(value, float) else f"| {name} | {value} |" for name, value in trained.metrics.items()]
+    rows = [
+        f"| {name} | {value:.4g} |" if isinstance(value, float) else f"| {name} | {value} |"
+        for name, value in trained.metrics.items()
+    ]
     return "\n".join(
         [
             f"FCDD on **{request.backbone}**, {request.mode.replace('_', '-')}, seed {request.seed}.",

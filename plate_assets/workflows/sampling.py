@@ -128,9 +128,7 @@ class _Pool:
         free = np.setdiff1d(np.arange(self.n), held)[: arrived.height]
         if arrived.height:
             self._buffer(arrived, array)[free] = array[arrived["row"].to_numpy()]
-        self.table = pl.concat(
-            [best.filter(pl.col("slot") >= 0), arrived.with_columns(slot=pl.Series(free, dtype=pl.Int64))]
-        )
+        self.table = pl.concat([best.filter(pl.col("slot") >= 0), arrived.with_columns(slot=pl.Series(free, dtype=pl.Int64))])
 
     def _best(self, pooled: pl.DataFrame) -> pl.DataFrame:
         plate, well = "Metadata_Plate", ["Metadata_Plate", "Metadata_Well"]

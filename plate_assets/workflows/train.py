@@ -169,7 +169,9 @@ def _splits(table: pl.DataFrame, config: TrainConfig) -> Parts:
     if not len(rows["train"]) or anomalous[rows["train"]].all():
         raise TrainingError("the training split holds no normal tile: name a cluster `normal`, or sample more plates")
     if config.mode == "semi_supervised" and not anomalous[rows["train"]].any():
-        raise TrainingError("the training split holds no anomalous tile: name a cluster `chemical` or `necrotic`, or train with mode one_class")
+        raise TrainingError(
+            "the training split holds no anomalous tile: name a cluster `chemical` or `necrotic`, or train with mode one_class"
+        )
     if not len(rows["calibration"]):
         raise TrainingError("the calibration split is empty: sample tiles from more plates or wells")
     if config.mode == "one_class":

@@ -49,7 +49,9 @@ def test_without_a_champion_only_what_needs_no_model_is_made():
 
 assets = st.frozensets(st.sampled_from(SCORING))
 versions = st.sampled_from([None, "m.1", "m.2"])
-states = st.dictionaries(st.text("ABC", min_size=1, max_size=3), st.builds(Materialised, assets, versions, versions), max_size=6)
+states = st.dictionaries(
+    st.text("ABC", min_size=1, max_size=3), st.builds(Materialised, assets, versions, versions), max_size=6
+)
 
 
 @given(states, st.sampled_from(["m.1", "m.2"]))

@@ -19,7 +19,10 @@ def blocks(sizes, shape=(6, 5), dtype=np.uint8):
     start = 0
     for size in sizes:
         numbers = np.arange(start, start + size)
-        yield pl.DataFrame({"number": numbers}), np.broadcast_to((numbers % 251).reshape(-1, 1, 1), (size, *shape)).astype(dtype)
+        yield (
+            pl.DataFrame({"number": numbers}),
+            np.broadcast_to((numbers % 251).reshape(-1, 1, 1), (size, *shape)).astype(dtype),
+        )
         start += size
 
 
@@ -53,7 +56,16 @@ def test_whatever_the_blocks_and_the_chunks_the_rows_are_the_same(tmp_path, rows
 def test_slices_are_numpys(tmp_path, rows):
     write_stack(tmp_path, blocks([4, 4, 3]), rows, Provenance())
     array, expected = read_stack(tmp_path, rows).array, whole([4, 4, 3])
-    for selection in (5, -1, slice(2, 9), slice(None, None, 3), [7, 0, 7], np.arange(11) % 2 == 0, (slice(1, 3), 2), ([1, 2], 0, 3)):
+    for selection in (
+        5,
+        -1,
+        slice(2, 9),
+        slice(None, None, 3),
+        [7, 0, 7],
+        np.arange(11) % 2 == 0,
+        (slice(1, 3), 2),
+        ([1, 2], 0, 3),
+    ):
         assert np.array_equal(array[selection], expected[selection])
     with pytest.raises(IndexError):
         array[[11]]

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plate_assets.storage.schema import Column, SchemaError, TableSchema
-from plate_assets.storage.tables import Provenance, TableError, export_csv, fingerprint, read_provenance, read_table, write_table
+from plate_assets.storage.tables import (
+    Provenance,
+    TableError,
+    export_csv,
+    fingerprint,
+    read_provenance,
+    read_table,
+    write_table,
+)
 
 MADE_BY = Provenance({"patches": "abc"}, "0.1", "models:/precipitation-detector/3", "run-1")
 

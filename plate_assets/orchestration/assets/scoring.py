@@ -128,7 +128,9 @@ def well_scores(
     )
 
 
-@dg.asset(**_of_acquisition, kinds={"polars", "scikitlearn"}, io_manager_key="tables", metadata=described(tables.QUADRUPLET_CALLS))
+@dg.asset(
+    **_of_acquisition, kinds={"polars", "scikitlearn"}, io_manager_key="tables", metadata=described(tables.QUADRUPLET_CALLS)
+)
 def quadruplet_calls(
     context: dg.AssetExecutionContext,
     well_scores: pl.DataFrame,
@@ -207,7 +209,9 @@ def plate_report(
     )
 
 
-@dg.asset(group_name="precipitation", kinds={"polars"}, code_version="1", io_manager_key="tables", metadata=described(tables.ONSET))
+@dg.asset(
+    group_name="precipitation", kinds={"polars"}, code_version="1", io_manager_key="tables", metadata=described(tables.ONSET)
+)
 def precipitation_onset(quadruplet_calls: pl.DataFrame) -> dg.MaterializeResult:
     """When precipitation first appears in each condition, over the time points of each plate."""
     from plate_assets.precipitation.onset import onset

@@ -31,7 +31,11 @@ class SampleConfig(dg.Config):
 
 
 @dg.asset(
-    **_training, deps=[acquisition], kinds={"zarr", "polars"}, io_manager_key="stacks", metadata=described(tables.TRAINING_SAMPLE)
+    **_training,
+    deps=[acquisition],
+    kinds={"zarr", "polars"},
+    io_manager_key="stacks",
+    metadata=described(tables.TRAINING_SAMPLE),
 )
 def training_sample(
     context: dg.AssetExecutionContext,
@@ -173,7 +177,9 @@ def labelled_patches(patch_clusters: pl.DataFrame, storage: dg.ResourceParam[Sto
     labelled = apply_labels(patch_clusters, read_rows(storage.cluster_labels, tables.CLUSTER_LABELS))
     counts = labelled.group_by("split", "label").len().sort("split", "label")
     lines = ["| split | label | tiles |", "|---|---|---|", *(f"| {s} | {name} | {n} |" for s, name, n in counts.iter_rows())]
-    return dg.MaterializeResult(value=labelled, metadata={"tiles": labelled.height, "splits": dg.MetadataValue.md("\n".join(lines))})
+    return dg.MaterializeResult(
+        value=labelled, metadata={"tiles": labelled.height, "splits": dg.MetadataValue.md("\n".join(lines))}
+    )
 
 
 class DetectorConfig(dg.Config):
