@@ -106,9 +106,9 @@ def score(
         place = registry.resolve(model or settings.model)
         version, bundle = registry.version_of(place), registry.load(place)
         plate = score_folder(
-            folder, Path(work), bundle, version, options=read_options(settings),
+            str(folder), Path(work), bundle, version, options=read_options(settings),
             platemaps=str(platemaps) if platemaps else settings.platemaps_root, channel=settings.channel or None,
-            references=reference or (), calling=call_settings(settings), progress=_progress,
+            references=[str(each) for each in reference or ()], calling=call_settings(settings), progress=_progress,
         )  # fmt: skip
         write_report(plate, bundle, out, links={}, channel=settings.channel or None)
     called = int(plate.quadruplets["call"].sum() or 0)
@@ -177,7 +177,7 @@ def _cluster_name(text: str) -> tuple[int, str]:
 
 @app.command("expert-labels")
 def expert_labels(table: Path, author: Author = "") -> None:
-    """Take in an expert's labels of conditions: a CSV with Metadata_Plate, Metadata_Timepoint, Metadata_Quadruplet, precipitated."""
+    """Take in an expert's labels, a CSV with Metadata_Plate, Metadata_Timepoint, Metadata_Quadruplet, precipitated."""
     from plate_assets.orchestration.people import tell_dagster
     from plate_assets.orchestration.resources import storage_of
     from plate_assets.settings import Settings

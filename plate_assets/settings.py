@@ -17,48 +17,60 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLATE_ASSETS_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
-        Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below"
+        default=Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below"
     )
     arrivals: str = Field(
-        "", description="Folder or object-store URL where the microscopes put their exports; default: HOME/arrivals"
+        default="", description="Folder or object-store URL where the microscopes put their exports; default: HOME/arrivals"
     )
-    storage: str = Field("", description="Folder or object-store URL of tables, arrays and reports; default: HOME/storage")
-    platemaps: str = Field("", description="Folder of plate maps; default: HOME/platemaps. A map beside the images wins")
-    mlflow_tracking_uri: str = Field("", description="MLflow tracking server or database; default: SQLite in HOME/mlflow.db")
-    ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI: used in links")
+    storage: str = Field(
+        default="", description="Folder or object-store URL of tables, arrays and reports; default: HOME/storage"
+    )
+    platemaps: str = Field(
+        default="", description="Folder of plate maps; default: HOME/platemaps. A map beside the images wins"
+    )
+    mlflow_tracking_uri: str = Field(
+        default="", description="MLflow tracking server or database; default: SQLite in HOME/mlflow.db"
+    )
+    ui_url: str = Field(default="http://127.0.0.1:3000", description="Where people open the Dagster UI: used in links")
 
     pattern: str = Field(
-        "", description="File names of image folders: a preset's name or a regular expression with named groups"
+        default="", description="File names of image folders: a preset's name or a regular expression with named groups"
     )
-    pixel_um: float | None = Field(None, gt=0, description="Pixel size in µm where the vendor's metadata does not say it")
+    pixel_um: float | None = Field(
+        default=None, gt=0, description="Pixel size in µm where the vendor's metadata does not say it"
+    )
     plate_format: int | None = Field(
-        None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it"
+        default=None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it"
     )
-    channel: str = Field("", description="Channel that is scored; default: the first, brightfield or phase before fluorescence")
+    channel: str = Field(
+        default="", description="Channel that is scored; default: the first, brightfield or phase before fluorescence"
+    )
 
     settle_looks: int = Field(
-        3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete"
+        default=3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete"
     )
-    sensor_seconds: int = Field(30, ge=5, description="Seconds between two looks at the arrivals folder")
-    recheck_folders: int = Field(50, ge=0, description="Known folders looked at again at each look, in rotation")
-    allow_missing: bool = Field(False, description="Run a plate although images that its metadata names are missing")
+    sensor_seconds: int = Field(default=30, ge=5, description="Seconds between two looks at the arrivals folder")
+    recheck_folders: int = Field(default=50, ge=0, description="Known folders looked at again at each look, in rotation")
+    allow_missing: bool = Field(default=False, description="Run a plate although images that its metadata names are missing")
 
-    night_schedule: str = Field("0 22 * * *", description="Cron expression: when the night's scoring is requested")
-    morning_schedule: str = Field("0 6 * * *", description="Cron expression: when the morning page is written")
-    timezone: str = Field("UTC", description="Time zone of the two schedules")
-    webhook_url: SecretStr = Field(SecretStr(""), description="URL that gets the morning page in short; a secret, never logged")
+    night_schedule: str = Field(default="0 22 * * *", description="Cron expression: when the night's scoring is requested")
+    morning_schedule: str = Field(default="0 6 * * *", description="Cron expression: when the morning page is written")
+    timezone: str = Field(default="UTC", description="Time zone of the two schedules")
+    webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="URL that gets the morning page in short; a secret, never logged"
+    )
 
-    model: str = Field("models:/precipitation-detector@champion", description="Detector that scores at night")
+    model: str = Field(default="models:/precipitation-detector@champion", description="Detector that scores at night")
     contamination: float = Field(
-        0.01, gt=0, lt=0.5, description="Share of the reference above the threshold (lambda of Yasuno's eq. 12)"
+        default=0.01, gt=0, lt=0.5, description="Share of the reference above the threshold (lambda of Yasuno's eq. 12)"
     )
     call_method: Literal["one_sided", "paper_forest"] = Field(
-        "one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
+        default="one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
     )
     weights: str = Field(
-        "", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch"
+        default="", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch"
     )
-    threads: int = Field(0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
+    threads: int = Field(default=0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
 
     @field_validator("plate_format")
     @classmethod

@@ -29,7 +29,7 @@ def calls_know_their_origin(context: dg.AssetCheckExecutionContext, storage: dg.
     problems = [
         *(["no inputs recorded"] if not provenance.inputs else []),
         *(["no run recorded"] if not provenance.run_id else []),
-        *([f"models {sorted(models)} in the rows, {provenance.model_version} recorded"] if models - {provenance.model_version} else []),
+        *([f"rows of {sorted(models)}, {provenance.model_version} recorded"] if models - {provenance.model_version} else []),
     ]  # fmt: skip
     return dg.AssetCheckResult(
         passed=not problems,
@@ -73,7 +73,7 @@ def scores_are_like_the_history(
     return dg.AssetCheckResult(
         passed=abs(shift) <= HISTORY_SHIFT_LIMIT,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"median well score {own:.4g}: {shift:+.1f} robust standard deviations from {len(history)} earlier acquisitions",
+        description=f"median well score {own:.4g}: {shift:+.1f} robust deviations from {len(history)} earlier acquisitions",
         metadata={"shift": shift, "median": float(own), "earlier acquisitions": len(history)},
     )
 

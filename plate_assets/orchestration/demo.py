@@ -59,7 +59,7 @@ def run_demo(settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
 
 
 def prepare_home(settings: Settings) -> None:
-    """Make the home folder, with Dagster's configuration in it, so that history stays. Refuses a home that has plates already."""
+    """Make the home folder, with Dagster's configuration in it, so that history stays. Refuses a home with plates in it."""
     home = settings.home.resolve()
     if (home / "arrivals").exists():
         raise ValueError(f"{home} holds plates already: remove it, or set PLATE_ASSETS_HOME to another folder, to run the demo")
@@ -114,8 +114,10 @@ class Player:
         sensor = self.definitions.resolve_sensor_def("arrivals")
         ran = 0
         for _ in range(self.settings.settle_looks + 2):
-            context = dg.build_sensor_context(instance=self.instance, definitions=self.definitions)
-            tick = sensor.evaluate_tick(context)
+            context = dg.build_sensor_context(
+                instance=self.instance, resources=dict(self.definitions.resources or {}), definitions=self.definitions
+            )
+            tick = sensor(context)
             for request in tick.dynamic_partitions_requests or ():
                 self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
             for request in tick.run_requests or ():

@@ -21,6 +21,7 @@ IN_FLIGHT = [
     DagsterRunStatus.CANCELING,
 ]
 PARTITION_TAG = "dagster/partition"
+EVENTS_AT_ONCE = 500  # bound variables of one SQLite query are limited
 
 
 def materialised_acquisitions(instance: dg.DagsterInstance) -> set[str]:
@@ -36,10 +37,17 @@ def in_flight(instance: dg.DagsterInstance) -> set[str]:
 
 
 def _latest_tag(instance: dg.DagsterInstance, asset: str, tag: str) -> dict[str, str]:
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        dg.AssetKey(asset), DagsterEventType.ASSET_MATERIALIZATION, [tag]
-    )
-    return {partition: values[tag] for partition, values in tags.items() if tag in values}
+    """A tag of the latest materialisation of each partition."""
+    key = dg.AssetKey(asset)
+    latest = instance.event_log_storage.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
+    ids, found = sorted(latest.values()), {}
+    for start in range(0, len(ids), EVENTS_AT_ONCE):
+        asked = dg.AssetRecordsFilter(key, storage_ids=ids[start : start + EVENTS_AT_ONCE])
+        for record in instance.fetch_materializations(asked, limit=EVENTS_AT_ONCE).records:
+            event = record.asset_materialization
+            if event and event.partition and event.tags and tag in event.tags:
+                found[event.partition] = event.tags[tag]
+    return found
 
 
 def scoring_state(instance: dg.DagsterInstance) -> dict[str, Materialised]:

@@ -50,7 +50,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
 
 def process_lives(pid: int, reported_at: float) -> bool:
-    """Whether the process that reported at that time (seconds since 1970) is still there, and not a later one of the same id."""
+    """Whether the process reporting at that time (seconds since 1970) still lives, and is not a later one of the same id."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

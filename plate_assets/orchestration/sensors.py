@@ -79,16 +79,17 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         champion = champion_tag(registry, settings)
         if champion is None:
             return dg.SkipReason("no champion yet: train a detector and promote it")
-        if context.cursor == champion:
+        moves, _, seen = (context.cursor or "0 ").partition(" ")
+        if seen == champion:
             return dg.SkipReason(f"{champion} is still the champion")
+        move = f"{int(moves) + 1} {champion}"  # counted, so that a champion that comes back is asked for again
         work = plan(scoring_state(context.instance), champion, {}, in_flight(context.instance))
         return dg.SensorResult(
             run_requests=[
-                score_request(item)._replace(run_key=f"{champion}:{item.acquisition_id}")
-                for item in only_of_another_model(work)
+                score_request(item)._replace(run_key=f"{move}:{item.acquisition_id}") for item in only_of_another_model(work)
             ],
             asset_events=[made_by_person("champion", champion, {"seen by": "the sensor, in the registry"})],
-            cursor=champion,
+            cursor=move,
         )
 
     return [arrivals, champion_moved]
@@ -100,7 +101,7 @@ def settling(look: Seen) -> Seen:
 
 
 def why_nothing(look: Scan, decision: Decision) -> str:
-    """What a tick without runs says: how much it looked at, and what waits, is refused or broken, with the first reason of each."""
+    """What a tick without runs says: how much it looked at, what waits, is refused or broken, with the first reason of each."""
     said = [f"{look.folders} folders, {look.listed} looked into"]
     for word, judged in (("waiting", decision.wait), ("refused", decision.refuse), ("broken", decision.broken)):
         if judged:

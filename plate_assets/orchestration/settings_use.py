@@ -36,7 +36,7 @@ def use_threads(settings: Settings) -> int:
 
 
 def bundle_of(registry: ModelRegistry, settings: Settings, model_version: str) -> ModelBundle:
-    """The model that made a table: of the registry by its version, or the folder that the settings name, if it is still that model."""
+    """The model that made a table: the registry's, by its version, or the settings' folder if it still holds that model."""
     if model_version.startswith("models:"):
         return registry.load(model_version)
     if registry.version_of(settings.model) != model_version:

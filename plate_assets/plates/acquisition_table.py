@@ -22,7 +22,7 @@ ACQUISITION = TableSchema(
         Column("folder", pl.String, "Folder or URL of the acquisition"),
         Column("layout", pl.String, "Reader that read it"),
         Column("plate_wells", pl.Int32, "Wells of the plate's format"),
-        Column("complete", pl.Boolean, "Whether the vendor's marker or list says that all is there; empty: only settling tells", nullable=True),
+        Column("complete", pl.Boolean, "Whether a marker or list says all is there; empty: settling tells", nullable=True),
         Column("completeness", pl.String, "How that is known"),
         Column("pixel_um", pl.Float64, "Pixel size, µm", nullable=True),
         Column("sources", pl.String, "Where pixel size, time point and so on came from, JSON"),

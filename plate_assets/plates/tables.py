@@ -48,7 +48,7 @@ IMAGE_QUALITY = TableSchema(
         Column("focus", pl.Float64, "Focus: variance of the Laplacian over the variance of the image", nullable=True),
         Column("saturated_share", pl.Float64, "Share of pixels at the upper end of the range", nullable=True),
         Column("dark_share", pl.Float64, "Share of pixels at zero", nullable=True),
-        Column("illumination_falloff", pl.Float64, "1 - darkest / brightest part of the smoothed image, 0 is even light", nullable=True),
+        Column("illumination_falloff", pl.Float64, "1 - darkest / brightest part, smoothed; 0 is even light", nullable=True),
         Column("empty", pl.Boolean, "True where the image holds no structure at all"),
         Column("flagged", pl.Boolean, "True where there is a reason to distrust the image"),
         Column("reasons", pl.String, "The reasons, separated by `; `, empty where none"),

@@ -6,7 +6,7 @@ champion = dg.AssetSpec(
     "champion",
     group_name="models",
     kinds={"mlflow"},
-    description="The detector in force: the alias `champion` in MLflow. Only a person moves it (`plate-assets promote`, or the MLflow page).",
+    description="The detector in force: MLflow's alias `champion`. A person moves it: `plate-assets promote`, or in MLflow.",
 )
 cluster_labels = dg.AssetSpec(
     "cluster_labels",

@@ -1,5 +1,7 @@
 """The nightly assets of precipitation: from an acquisition to a call on each condition."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
@@ -18,7 +20,7 @@ from plate_assets.storage.registry import ModelRegistry
 MODEL_TAG = "plate_assets/model"
 DECISIONS_TAG = "plate_assets/decisions"
 
-_of_acquisition = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
+_of_acquisition: dict[str, Any] = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
 
 
 @dg.asset(**_of_acquisition, kinds={"zarr", "polars"}, io_manager_key="stacks", metadata=described(tables.PATCHES))
@@ -57,7 +59,7 @@ def growth(
     return dg.MaterializeResult(
         value=table,
         metadata={
-            "median confluence": float(table["confluence"].median() or 0.0),
+            "median confluence": table.select(pl.col("confluence").median()).item() or 0.0,
             "heat-map": picture(
                 plate_heatmap(table, "confluence", acquisition.acquisition.plate_format, title, "share of the culture area"),
                 title,
@@ -93,7 +95,7 @@ def patch_scores(
 
 
 def version_tag(version: str) -> str:
-    """A model version as the value of a Dagster tag, which allows neither `:` nor `/` at its start: `precipitation-detector.3`."""
+    """A model version as a Dagster tag's value, which allows neither `:` nor `/` at its start: `precipitation-detector.3`."""
     return version.removeprefix("models:/").replace("/", ".").replace(":", ".")
 
 

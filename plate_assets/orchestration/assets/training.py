@@ -1,5 +1,7 @@
 """The training assets: a sample of tiles, their embedding and clusters, labels from people, detectors, and their comparison."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
@@ -19,7 +21,7 @@ from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry
 
-_training = {"group_name": "training", "code_version": "1"}
+_training: dict[str, Any] = {"group_name": "training", "code_version": "1"}
 
 
 class SampleConfig(dg.Config):
@@ -142,7 +144,7 @@ def patch_map(
 
 
 class ClusterConfig(dg.Config):
-    """DBSCAN's parameters; 0 takes eps from the elbow of the k-distance curve and min_samples as max(10, 0.1 % of the tiles)."""
+    """DBSCAN's parameters; 0: eps from the elbow of the k-distance curve and min_samples as max(10, 0.1 % of the tiles)."""
 
     eps: float = 0.0
     min_samples: int = 0
