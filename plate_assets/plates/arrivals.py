@@ -252,14 +252,14 @@ def _judge(
     name = look.acquisition_id
     if before and before.registered and before.seen.acquisition_id != name:
         return "refuse", (
-            f"{look.folder} was registered as {before.seen.acquisition_id} and holds {name} now: put back what was there, and let "
+            f"{look.folder} was registered as {before.seen.acquisition_id} and holds {name} now: put that back, and let "
             f"{name} arrive in a folder of its own"
         )
     owner = owners.get(name.casefold())
     registered = by_id.get(name.casefold())
     if owner is not None and owner != look.folder:
         return "refuse", (
-            f"the folders {owner} and {look.folder} both say they are {name}: an id is unique, whatever its case. Rename the plate "
+            f"the folders {owner} and {look.folder} both say {name}: an id is unique, whatever its case. Rename the plate "
             f"or the time point of {look.folder}, or move it away"
         )
     if registered is None:

@@ -35,7 +35,7 @@ class TileScores:
 def normalise(batch: torch.Tensor, how: str, mean: float, std: float) -> torch.Tensor:
     """The batch (n, c, h, w) as the network takes it.
 
-    relative: each tile over its own mean, minus one, over `std`: exposure drops out, contrast stays. tile: each tile to mean 0 and
+    relative: each tile over its own mean, minus one, over `std`: exposure drops out, contrast stays. tile: each to mean 0 and
     standard deviation 1: contrast drops out too. dataset: minus `mean`, over `std`, both of the training tiles.
     """
     if how == "dataset":

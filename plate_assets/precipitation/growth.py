@@ -64,7 +64,7 @@ def measure_growth(image: np.ndarray, um_per_px: float | None = None, area: Cult
 
 
 def texture_threshold(texture: np.ndarray) -> float:
-    """Otsu's threshold of log texture, kept between LEAST and MOST times the empty background's, so that an empty well stays empty.
+    """Otsu's threshold of log texture, kept between LEAST and MOST times the background's, so that an empty well stays empty.
 
     texture: (n,) positive.
     """

@@ -1,6 +1,6 @@
 """Heat-maps: a detector's coarse map spread over the pixels that each of its values saw, by a fixed Gaussian.
 
-Belongs here: the transposed convolution of the FCDD paper and the colour normalisation. Not here: drawing (`report`, `figures`).
+Belongs here: the transposed convolution of the FCDD paper and the colour normalisation. Not here: drawing (`report`).
 """
 
 import math
@@ -23,7 +23,7 @@ def spread(maps: np.ndarray, backbone: Backbone, sigma: float | None = None) -> 
     """Maps (n, u, v) to (n, input_px, input_px) by a transposed convolution with a Gaussian, float32.
 
     Stride: the backbone's; kernel: its receptive field, cut off at four sigma, where the Gaussian is below 0.04 % of its peak.
-    The weights at each pixel sum to one, so that a constant map stays that constant up to the border (the reference lets it fade).
+    The weights at each pixel sum to one, so that a constant map stays constant up to the border (the reference lets it fade).
     """
     sigma = sigma or gaussian_sigma(backbone.receptive_px, backbone.input_px)
     side = (
@@ -53,7 +53,7 @@ def _crop(wide: torch.Tensor, start: int, size: int) -> torch.Tensor:
 
 
 def display_scale(values: np.ndarray, quantile: float = 0.93) -> tuple[float, float]:
-    """What is drawn as nothing and as full colour: minimum and quantile of all values of the displayed set; NaN do not count."""
+    """What is drawn as nothing and as full colour: minimum and quantile of all values displayed; NaN do not count."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0

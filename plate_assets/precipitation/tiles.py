@@ -31,7 +31,7 @@ def local_std(tiles: np.ndarray, window: int = WINDOW_PX) -> np.ndarray:
     """Trivial baseline: the largest standard deviation in a window of `window` px inside each tile, (n,) float64.
 
     tiles: (n, t, t[, 3]); colours count as their mean. The result is a share of the type's range (of 1 for floats). Only
-    windows that lie wholly inside the tile count, so that no border is invented. The mean of each tile is taken off first, so that
+    windows that lie wholly inside the tile count, so that no border is invented. Each tile's mean is taken off first, so that
     the difference of squares loses nothing on a bright, flat tile.
     """
     grey = tiles.astype(np.float32) if tiles.ndim == 3 else tiles.mean(axis=-1, dtype=np.float32)

@@ -58,7 +58,7 @@ def cut_patches(
 
     The grid follows the culture area found in each image. A field too small for the crop gives all its whole tiles, geometry
     `field`. Tile size, colours and type are those of the first image that can be read; a stray one of another kind is
-    brought to them. Images that cannot be read, or hold no tile, are left out here: image quality tells why. With a share as `drop`,
+    brought to them. Images that cannot be read, or hold no tile, are left out: image quality tells why. With a share as `drop`,
     corner tiles come too, the outside of the culture area masked (see `precipitation.tiles.mask_outside`).
     progress is called with wells done and wells in all. Raises ChannelError at once, before the first block.
     """
