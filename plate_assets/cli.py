@@ -93,15 +93,16 @@ def score(
     """Score one folder without Dagster, with the same numbers as the platform."""
     import tempfile
 
+    from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registry_of
-    from plate_assets.orchestration.settings_use import call_settings, read_options, use_threads
+    from plate_assets.orchestration.settings_use import call_settings, read_options
     from plate_assets.settings import Settings
     from plate_assets.workflows.report import write_report
     from plate_assets.workflows.score import score_folder
 
     settings = Settings()
     with _mendable(), tempfile.TemporaryDirectory(prefix="plate-assets-") as work:
-        use_threads(settings)
+        prepare_arithmetic(settings.threads)
         registry = registry_of(settings)
         place = registry.resolve(model or settings.model)
         version, bundle = registry.version_of(place), registry.load(place)
@@ -257,13 +258,13 @@ def train_detector(
     seed: int = 0,
 ) -> None:
     """Train a detector from a folder with normal/ and anomalous/ pictures, split by picture."""
-    from plate_assets.orchestration.settings_use import use_threads
+    from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.settings import Settings
     from plate_assets.workflows.tile_folders import train_from_folder
 
     settings = Settings()
     with _mendable():
-        use_threads(settings)
+        prepare_arithmetic(settings.threads)
         result = train_from_folder(
             folder, out, backbone=backbone, epochs=epochs, seconds=seconds, seed=seed, weights=settings.weights or None,
             progress=_progress("epochs"),
@@ -274,14 +275,14 @@ def train_detector(
 @app.command("score-tiles")
 def score_tiles(folder: Path, model: Annotated[str, typer.Option(help="Model bundle or models:/…")], out: Path) -> None:
     """Score a folder of pictures with a model: a CSV with path and score."""
+    from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registry_of
-    from plate_assets.orchestration.settings_use import use_threads
     from plate_assets.settings import Settings
     from plate_assets.workflows.tile_folders import score_folder_of_tiles
 
     settings = Settings()
     with _mendable():
-        use_threads(settings)
+        prepare_arithmetic(settings.threads)
         registry = registry_of(settings)
         table = score_folder_of_tiles(folder, registry.load(registry.resolve(model)), progress=_progress("pictures"))
         table.write_csv(out)
@@ -306,11 +307,13 @@ def demo(
     seed: int = 0,
 ) -> None:
     """From nothing to a scored plate: simulate, run the nightly job through Dagster, train, label, promote, score, report."""
+    from plate_assets.definitions import build_definitions
     from plate_assets.orchestration.demo import run_demo
     from plate_assets.settings import Settings
 
     with _mendable():
-        run_demo(Settings(), quadruplets, seed, say=typer.echo)
+        settings = Settings()
+        run_demo(build_definitions(settings), settings, quadruplets, seed, say=typer.echo)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ HEAVY = {"torch", "mlflow", "sklearn", "skimage", "scipy", "pandas", "matplotlib
 # Room -> the rooms it may know, at any level, beside itself. `storage.schema` is everybody's.
 FLOORS = {
     "definitions": {"orchestration", "workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
-    "cli": {"orchestration", "workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
+    "cli": {"definitions", "orchestration", "workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
     "orchestration": {"workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
     "workflows": {"learning", "plates", "storage"} | SCIENCES,
     **{science: {"learning", "plates"} for science in SCIENCES},

@@ -29,6 +29,7 @@ class FitConfig:
     weight_decay: float = 1e-6
     decay: float = 0.985  # of the learning rate, each epoch
     patience: int = 10  # epochs without a better validation before it stops
+    precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the layers' products; weights and losses stay float32
     seed: int = 0
 
 
@@ -79,7 +80,7 @@ def fit(
         began = time.monotonic()
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * config.decay**epoch
-        figures = {"training loss": _epoch(model, optimiser, batches(rng, generator), loss, epoch)}
+        figures = {"training loss": _epoch(model, optimiser, batches(rng, generator), loss, epoch, config.precision)}
         value = -figures["training loss"] if validate is None else math.nan
         if validate:
             model.eval()
@@ -111,12 +112,15 @@ def train_mode(model: nn.Module) -> None:
             module.eval()
 
 
-def _epoch(model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator, loss: Loss, epoch: int) -> float:
+def _epoch(
+    model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator, loss: Loss, epoch: int, precision: str
+) -> float:
     train_mode(model)
     losses = []
     for number, batch in enumerate(batches):
         optimiser.zero_grad(set_to_none=True)
-        value = loss(model, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            value = loss(model, batch)
         if not torch.isfinite(value):
             raise ValueError(
                 f"the loss is {float(value)} in epoch {epoch}, batch {number}: lower the learning rate, or look at the tiles"

@@ -17,28 +17,28 @@ from plate_assets.orchestration.people import tell_dagster
 from plate_assets.orchestration.resources import Storage, registry_of, storage_of
 from plate_assets.settings import Settings
 
-TRAINING, EVALUATION = 2, 2  # plates whose clusters are named; plates that the expert labels; one more is tonight's
+TRAINING, EVALUATION = 2, 2  # plates to learn from; plates to judge by; one more is tonight's
 TIMEPOINTS_H = (24.0, 96.0)
 SAY = Callable[[str], None]
 
 
-def run_demo(settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
+def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
     """Play a laboratory's first days on simulated plates; leaves everything in the platform's home for `make ui`."""
     began = time.monotonic()
     prepare_home(settings)
     storage, registry = storage_of(settings), registry_of(settings)
     with dg.DagsterInstance.get() as instance:
-        player = Player(settings, storage, instance, say, began)
+        player = Player(definitions, settings, storage, instance, say, began)
         truth = player.simulate(quadruplets, seed)
         plates = sorted(truth["Metadata_Plate"].unique())
         player.arrivals()
         player.night("tiles and growth, before there is a model")
+        player.expert_labels(truth, plates[: TRAINING + EVALUATION])
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
-            "embedding_model": {"iterations": 300, "seed": seed},
+            "embedding_model": {"iterations": 150, "input_px": 128, "seed": seed},
         })  # fmt: skip
         player.name_clusters()
-        player.expert_labels(truth, plates[TRAINING : TRAINING + EVALUATION])
         player.job("labelled", {})
         player.job(
             "train",
@@ -75,11 +75,17 @@ def prepare_home(settings: Settings) -> None:
 class Player:
     """The microscope, the daemon, the expert: whoever acts on the platform from outside."""
 
-    def __init__(self, settings: Settings, storage: Storage, instance: dg.DagsterInstance, say: SAY, began: float):
-        from plate_assets.definitions import build_definitions
-
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        settings: Settings,
+        storage: Storage,
+        instance: dg.DagsterInstance,
+        say: SAY,
+        began: float,
+    ):
         self.settings, self.storage, self.instance, self.began = settings, storage, instance, began
-        self.definitions = build_definitions(settings)
+        self.definitions = definitions
         self._say = say
 
     def say(self, text: str) -> None:

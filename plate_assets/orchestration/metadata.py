@@ -4,6 +4,7 @@ Belongs here: the forms in which metadata is shown. Not here: the pictures thems
 """
 
 import base64
+import io
 from collections.abc import Callable
 
 import dagster as dg
@@ -15,10 +16,21 @@ MAX_PICTURE_BYTES = 400_000  # a materialisation is a row in Dagster's database:
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A PNG shown in the UI. Raises ValueError where it is too large to live in Dagster's database."""
-    if len(png) > MAX_PICTURE_BYTES:
-        raise ValueError(f"the picture {title!r} has {len(png)} bytes, and {MAX_PICTURE_BYTES} at most belong into metadata")
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    """A PNG shown in the UI; one that is too large to live in Dagster's database is shown as a JPEG, smaller if need be."""
+    kind, shown = ("png", png) if len(png) <= MAX_PICTURE_BYTES else ("jpeg", _as_small_jpeg(png))
+    return dg.MetadataValue.md(f"![{title}](data:image/{kind};base64,{base64.b64encode(shown).decode()})")
+
+
+def _as_small_jpeg(png: bytes) -> bytes:
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    while True:
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=85)
+        if out.tell() <= MAX_PICTURE_BYTES:
+            return out.getvalue()
+        image = image.resize((image.width * 3 // 4, image.height * 3 // 4), Image.Resampling.BOX)
 
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:

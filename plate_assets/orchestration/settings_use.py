@@ -1,9 +1,7 @@
-"""What parts of the settings mean to the workflows: how folders are read, how scores become calls, how many threads run.
+"""What parts of the settings mean to the workflows: how folders are read, how scores become calls.
 
 Belongs here: the translation of settings into the parameters of workflows, one function each. Not here: the settings.
 """
-
-import os
 
 from plate_assets.plates.readers import ReadOptions
 from plate_assets.settings import Settings
@@ -24,15 +22,6 @@ def read_options(settings: Settings) -> ReadOptions:
 def call_settings(settings: Settings) -> CallSettings:
     """How scores become calls."""
     return CallSettings(settings.contamination, settings.call_method)
-
-
-def use_threads(settings: Settings) -> int:
-    """Hold torch and BLAS to the threads of one run, and return how many: two torch runs side by side slow each other badly."""
-    import torch
-
-    threads = settings.threads or os.cpu_count() or 1
-    torch.set_num_threads(threads)
-    return threads
 
 
 def bundle_of(registry: ModelRegistry, settings: Settings, model_version: str) -> ModelBundle:

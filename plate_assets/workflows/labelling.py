@@ -118,5 +118,25 @@ def expert_labels_in_force(ledger: UPath) -> pl.DataFrame:
     return EXPERT_LABELS.check(rows.unique(EXPERT_LABELS.key, keep="last", maintain_order=True).sort(EXPERT_LABELS.key))
 
 
+def seed_labels(platemaps: Mapping[str, pl.DataFrame], expert_labels: pl.DataFrame) -> pl.DataFrame | None:
+    """Coarse classes of wells from what an expert said of their conditions: acquisition, Metadata_Well, label.
+
+    platemaps: of each acquisition, by id. A well of a precipitated condition is `chemical`, of a clean one `normal`; the others
+    are left out. None where fewer than two classes are known: the embedding then learns from pairs of views.
+    """
+    keys = ["acquisition", "Metadata_Quadruplet"]
+    told = expert_labels.select(
+        pl.concat_str("Metadata_Plate", "Metadata_Timepoint", separator="_").alias("acquisition"),
+        "Metadata_Quadruplet",
+        pl.when("precipitated").then(pl.lit("chemical")).otherwise(pl.lit("normal")).alias("label"),
+    )
+    wells = [
+        platemap.select("Metadata_Well", "Metadata_Quadruplet").with_columns(acquisition=pl.lit(key))
+        for key, platemap in platemaps.items()
+    ]
+    seeds = pl.concat(wells).join(told, on=keys, how="inner").select("acquisition", "Metadata_Well", "label")
+    return seeds if seeds["label"].n_unique() > 1 else None
+
+
 # The ledger keeps every label ever given, so that a condition may stand in it more than once.
 EXPERT_LABELS_LEDGER = type(EXPERT_LABELS)(EXPERT_LABELS.name, EXPERT_LABELS.meaning, EXPERT_LABELS.columns)

@@ -6,12 +6,15 @@ here: what is done with the scores (`precipitation.quadruplets`).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plate_assets.precipitation.detector import Detector
 from plate_assets.storage.arrays import Stack
 from plate_assets.workflows.score import Progress, blocks_of, score_blocks
+
+if TYPE_CHECKING:
+    from plate_assets.precipitation.detector import Detector
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class StoredPlate:
         return set(self.patches.table["Metadata_Plate"].unique())
 
 
-def wells_of(plate: StoredPlate, detector: Detector, model_version: str, progress: Progress | None = None) -> pl.DataFrame:
+def wells_of(plate: StoredPlate, detector: "Detector", model_version: str, progress: Progress | None = None) -> pl.DataFrame:
     """The WELL_SCORES of a stored plate under a detector."""
     from plate_assets.workflows.calls import score_wells
 

@@ -118,7 +118,7 @@ def train_detector(
     fitted = fit(
         network,
         Epochs(pixels, parts, shell, config),
-        lambda model, batch: fcdd_loss(model(batch[0]), batch[1]),
+        lambda model, batch: fcdd_loss(model(batch[0]).float(), batch[1]),
         FitConfig(
             epochs=config.epochs, seconds=config.seconds, optimiser=config.optimiser, learning_rate=config.learning_rate,
             patience=config.patience, seed=config.seed,

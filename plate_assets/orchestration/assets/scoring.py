@@ -5,11 +5,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.registry import champion
 from plate_assets.orchestration.metadata import described, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import bundle_of, call_settings, use_threads
+from plate_assets.orchestration.settings_use import bundle_of, call_settings
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -86,7 +87,7 @@ def patch_scores(
     from plate_assets.precipitation.detector import Detector
     from plate_assets.workflows.score import blocks_of, model_facts, score_blocks
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
     version = registry.version_of(settings.model)
     bundle = bundle_of(registry, settings, version)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)

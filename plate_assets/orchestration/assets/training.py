@@ -5,18 +5,18 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.plates import acquisition
 from plate_assets.orchestration.assets.registry import cluster_labels, expert_labels
 from plate_assets.orchestration.instance_state import materialised_acquisitions
 from plate_assets.orchestration.metadata import described, picture, said
 from plate_assets.orchestration.partitions import backbones, plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import use_threads
 from plate_assets.orchestration.stored_plates import stored_acquisition, stored_plate
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
-from plate_assets.storage.arrays import Stack
+from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry
@@ -62,12 +62,13 @@ class EmbeddingConfig(dg.Config):
 
     iterations: int = 5_000
     dimensions: int = 32
+    input_px: int = 300  # side that tiles are resized to; the time goes with its square
     temperature: float = 0.3
     positive_weight: float = 0.15
     seed: int = 0
 
 
-@dg.asset(**_training, kinds={"torch"}, io_manager_key="models", pool="torch")
+@dg.asset(**_training, deps=[expert_labels], kinds={"torch"}, io_manager_key="models", pool="torch")
 def embedding_model(
     context: dg.AssetExecutionContext,
     config: EmbeddingConfig,
@@ -75,13 +76,21 @@ def embedding_model(
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
-    """The metric-learning network (MN-pair loss) that puts alike tiles next to each other."""
+    """The metric-learning network (MN-pair loss) that puts alike tiles next to each other.
+
+    Conditions that an expert judged give coarse classes; where none of the sampled plates was judged, two views of a tile do.
+    """
     from plate_assets.precipitation.figures import training_curves
+    from plate_assets.workflows.labelling import expert_labels_in_force, seed_labels
     from plate_assets.workflows.training_data import train_embedding
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
+    sampled = training_sample.table["acquisition"].unique().sort()
+    platemaps = {key: stored_acquisition(storage, settings, key)[1] for key in sampled}
     trained = train_embedding(
-        training_sample, iterations=config.iterations, dimensions=config.dimensions, temperature=config.temperature,
+        training_sample, seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
+        iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
+        temperature=config.temperature,
         positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
         progress=said(context, "iterations"),
     )  # fmt: skip
@@ -90,6 +99,7 @@ def embedding_model(
         metadata={
             "last loss": trained.losses[-1],
             "iterations": config.iterations,
+            "classes from": trained.supervision,
             "curve": picture(training_curves({"MN-pair loss": trained.losses}, "Embedding: training loss"), "training loss"),
         },
     )
@@ -114,7 +124,7 @@ def patch_embeddings(
     from plate_assets.storage.models import bundle_version
     from plate_assets.workflows.training_data import embed
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
     version = bundle_version(storage.model("embedding_model"))
     table = embed(patches, embedding_model, version, progress=said(context, "tiles embedded"))
     return dg.MaterializeResult(value=table, metadata={"tiles": table.height, "embedding model": version})
@@ -138,7 +148,7 @@ def patch_map(
     """Every tile of the sample on one t-SNE map of its embedding."""
     from plate_assets.workflows.training_data import map_tiles
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
     table = map_tiles(training_sample, embedding_model, config.perplexity, config.seed, said(context, "tiles embedded"))
     return dg.MaterializeResult(value=table, metadata={"perplexity": config.perplexity, "seed": config.seed})
 
@@ -216,9 +226,9 @@ def precipitation_detector(
     from plate_assets.workflows.labelling import expert_labels_in_force
     from plate_assets.workflows.register import TrainingRequest, train_and_register
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)
-    keys = config.reference or reference_candidates(labels, sorted(materialised_acquisitions(context.instance)), storage)
+    keys = config.reference or judged_apart(labels, context.instance, storage)
     registered = train_and_register(
         TrainingRequest(
             backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
@@ -243,10 +253,13 @@ def precipitation_detector(
     )
 
 
-def reference_candidates(labels: pl.DataFrame, acquisitions: list[str], storage: Storage) -> list[str]:
-    """Without a list of reference acquisitions: those that an expert labelled (their clean conditions serve)."""
-    labelled = set(labels.select(pl.concat_str("Metadata_Plate", "Metadata_Timepoint", separator="_")).to_series())
-    return [key for key in acquisitions if key in labelled and storage.stack("patches", key).exists()]
+def judged_apart(labels: pl.DataFrame, instance: dg.DagsterInstance, storage: Storage) -> list[str]:
+    """Acquisitions that an expert judged, of plates that no detector learnt from: they serve as reference and for comparison."""
+    learnt_from = read_stack(storage.stack("training_sample"), tables.TRAINING_SAMPLE).table["Metadata_Plate"].unique()
+    apart = labels.filter(~pl.col("Metadata_Plate").is_in(learnt_from.implode()))
+    judged = set(apart.select(pl.concat_str("Metadata_Plate", "Metadata_Timepoint", separator="_")).to_series())
+    let_in = sorted(materialised_acquisitions(instance) & judged)
+    return [key for key in let_in if storage.stack("patches", key).exists()]
 
 
 @dg.asset(
@@ -268,9 +281,9 @@ def detector_comparison(
     from plate_assets.workflows.compare import compare_detectors
     from plate_assets.workflows.labelling import expert_labels_in_force
 
-    use_threads(settings)
+    prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)
-    keys = reference_candidates(labels, sorted(materialised_acquisitions(context.instance)), storage)
+    keys = judged_apart(labels, context.instance, storage)
     models = {version.uri: registry.load(version.uri) for version in registry.newest_by_tag("backbone")}
     compared = compare_detectors(
         models, [stored_plate(storage, settings, key) for key in keys], labels, contamination=settings.contamination,
