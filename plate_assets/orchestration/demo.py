@@ -36,7 +36,7 @@ def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, 
         player.expert_labels(truth, plates[: TRAINING + EVALUATION])
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
-            "embedding_model": {"iterations": 150, "input_px": 128, "seed": seed},
+            "embedding_model": {"iterations": 900, "learning_rate": 1e-3, "input_px": 128, "seed": seed},
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})

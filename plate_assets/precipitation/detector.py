@@ -12,12 +12,11 @@ import torch
 
 from plate_assets.learning.catalogue import backbone_named
 from plate_assets.learning.infer import BATCH, Precision, as_tensor, in_batches, prepared, resized
+from plate_assets.learning.normalise import normalise
 from plate_assets.precipitation.fcdd import FCDD, pseudo_huber, reduce_map
 from plate_assets.precipitation.heatmap import spread
 
 FORMAT = 1
-NORMALISATIONS = ("relative", "tile", "dataset")
-DARK = 0.02  # share of full scale below which "relative" would divide by nothing
 
 
 class DetectorError(ValueError):
@@ -30,20 +29,6 @@ class TileScores:
 
     scores: np.ndarray
     maps: np.ndarray
-
-
-def normalise(batch: torch.Tensor, how: str, mean: float, std: float) -> torch.Tensor:
-    """The batch (n, c, h, w) as the network takes it.
-
-    relative: each tile over its own mean, minus one, over `std`: exposure drops out, contrast stays. tile: each to mean 0 and
-    standard deviation 1: contrast drops out too. dataset: minus `mean`, over `std`, both of the training tiles.
-    """
-    if how == "dataset":
-        return (batch - mean) / std
-    centre = batch.mean((1, 2, 3), keepdim=True)
-    if how == "relative":
-        return (batch / centre.clamp_min(DARK) - 1) / std
-    return (batch - centre) / batch.std((1, 2, 3), keepdim=True).clamp_min(1e-4)
 
 
 @dataclass

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from plate_assets.learning.normalise import relative_contrast
+
 TRUNKS = ("cnn15", "cnn27")
 TAU, POSITIVE_WEIGHT, EMBEDDING_SIZE, INPUT_PX = 0.3, 0.15, 32, 300
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -102,18 +104,18 @@ def intensities(tiles: np.ndarray, channels: int) -> np.ndarray:
 
 
 def network_input(tiles: np.ndarray, architecture: dict[str, Any]) -> Tensor:
-    """Tiles as the network takes them: resized to its input and standardised by the training sample's mean and deviation."""
+    """Tiles as the network takes them: resized to its input, their relative contrast over that of the training sample."""
     images = torch.from_numpy(intensities(tiles, architecture["in_channels"]))
     side = architecture["input_px"]
     if images.shape[-1] != side or images.shape[-2] != side:
         shrinks = images.shape[-1] > side
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=shrinks)
-    return (images - architecture["mean"]) / architecture["std"]
+    return relative_contrast(images) / architecture["std"]
 
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """A trained embedding. `architecture` is plain JSON: trunk, in_channels, input_px, embedding_size, mean, std."""
+    """A trained embedding. `architecture` is plain JSON: trunk, in_channels, input_px, embedding_size, std."""
 
     architecture: dict[str, Any]
     network: EmbeddingNetwork
@@ -125,14 +127,13 @@ class EmbeddingModel:
         in_channels: int = 1,
         input_px: int = INPUT_PX,
         embedding_size: int = EMBEDDING_SIZE,
-        mean: float = 0.0,
         std: float = 1.0,
         seed: int = 0,
     ) -> "EmbeddingModel":
         """A model with random weights, the same for the same seed; the global random state is left alone."""
         architecture = {
             "kind": "embedding", "trunk": trunk, "in_channels": in_channels, "input_px": input_px,
-            "embedding_size": embedding_size, "mean": float(mean), "std": float(std),
+            "embedding_size": embedding_size, "std": float(std),
         }  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from plate_assets.learning.checkpoint import optimiser_tensors, restore_optimiser
-from plate_assets.precipitation.embedding import EmbeddingModel, mn_pair_loss, network_input
+from plate_assets.learning.normalise import relative_contrast
+from plate_assets.precipitation.embedding import EmbeddingModel, intensities, mn_pair_loss, network_input
 
 UNLABELLED = -1
-_SAMPLE_FOR_MEAN = 512
+_SAMPLE_FOR_CONTRAST = 512
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,11 @@ def train_embedding_model(
     """
     config = config or EmbeddingConfig()
     rng = np.random.default_rng(config.seed)
-    some = np.sort(rng.choice(len(tiles), min(len(tiles), _SAMPLE_FOR_MEAN), replace=False))
-    sample = np.asarray(tiles[some])
-    shares = sample / np.float32(np.iinfo(sample.dtype).max)
+    some = np.sort(rng.choice(len(tiles), min(len(tiles), _SAMPLE_FOR_CONTRAST), replace=False))
+    shares = torch.from_numpy(intensities(np.asarray(tiles[some]), 1))
     model = EmbeddingModel.untrained(
         config.trunk, 1, config.input_px, config.embedding_size,
-        mean=float(shares.mean()), std=max(float(shares.std()), 1e-6), seed=config.seed,
+        std=max(float(relative_contrast(shares).std()), 1e-6), seed=config.seed,
     )  # fmt: skip
     network = model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas)

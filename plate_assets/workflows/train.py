@@ -253,12 +253,12 @@ def _drawn(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 def _statistics(tiles: np.ndarray, normalisation: str) -> tuple[float, float]:
     """Mean and standard deviation of the training tiles as shares of full scale; for `relative`, of the relative contrast."""
     from plate_assets.learning.infer import as_tensor
-    from plate_assets.precipitation.detector import DARK
+    from plate_assets.learning.normalise import relative_contrast
 
     values = as_tensor(tiles, 1)
     mean = float(values.mean())
     if normalisation == "relative":
-        values = values / values.mean((1, 2, 3), keepdim=True).clamp_min(DARK) - 1
+        values = relative_contrast(values)
     return mean, max(float(values.std()), 1e-4)
 
 

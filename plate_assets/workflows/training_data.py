@@ -50,6 +50,7 @@ def train_embedding(
     *,
     iterations: int = 5000,
     dimensions: int = 32,
+    learning_rate: float = 1e-4,
     temperature: float = 0.3,
     positive_weight: float = 0.15,
     trunk: str = "cnn15",
@@ -70,8 +71,8 @@ def train_embedding(
     from plate_assets.precipitation.embedding_training import EmbeddingConfig, train_embedding_model
 
     config = EmbeddingConfig(
-        trunk=trunk, embedding_size=dimensions, input_px=input_px, iterations=iterations, batch=batch, tau=temperature,
-        v=positive_weight, seed=seed, keep_every=keep_every,
+        trunk=trunk, embedding_size=dimensions, input_px=input_px, iterations=iterations, batch=batch,
+        learning_rate=learning_rate, tau=temperature, v=positive_weight, seed=seed, keep_every=keep_every,
     )  # fmt: skip
     labels = _classes(sample.table, seed_labels)
     made_of = [asdict(config), sample.table.select(PLACE).rows(), None if labels is None else labels.tolist()]

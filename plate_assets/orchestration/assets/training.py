@@ -63,6 +63,7 @@ class EmbeddingConfig(dg.Config):
     iterations: int = 5_000
     dimensions: int = 32
     input_px: int = 300  # side that tiles are resized to; the time goes with its square
+    learning_rate: float = 1e-4
     temperature: float = 0.3
     positive_weight: float = 0.15
     seed: int = 0
@@ -90,7 +91,7 @@ def embedding_model(
     trained = train_embedding(
         training_sample, seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
         iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
-        temperature=config.temperature,
+        learning_rate=config.learning_rate, temperature=config.temperature,
         positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
         progress=said(context, "iterations"),
     )  # fmt: skip
@@ -254,7 +255,7 @@ def precipitation_detector(
 
 
 def judged_apart(labels: pl.DataFrame, instance: dg.DagsterInstance, storage: Storage) -> list[str]:
-    """Acquisitions that an expert judged, of plates that no detector learnt from: they serve as reference and for comparison."""
+    """Acquisitions that an expert judged, of plates no detector learnt from: for reference and comparison."""
     learnt_from = read_stack(storage.stack("training_sample"), tables.TRAINING_SAMPLE).table["Metadata_Plate"].unique()
     apart = labels.filter(~pl.col("Metadata_Plate").is_in(learnt_from.implode()))
     judged = set(apart.select(pl.concat_str("Metadata_Plate", "Metadata_Timepoint", separator="_")).to_series())
