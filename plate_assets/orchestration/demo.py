@@ -19,6 +19,7 @@ from plate_assets.settings import Settings
 
 TRAINING, EVALUATION = 2, 2  # plates to learn from; plates to judge by; one more is tonight's
 TIMEPOINTS_H = (24.0, 96.0)
+PRECIPITATING = 0.35  # of the conditions: a screen's plates hold more than a routine's, and few conditions must do
 SAY = Callable[[str], None]
 
 
@@ -37,6 +38,7 @@ def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, 
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
             "embedding_model": {"iterations": 900, "learning_rate": 1e-3, "input_px": 128, "seed": seed},
+            "patch_clusters": {"method": "hdbscan"},
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})

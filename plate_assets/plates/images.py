@@ -5,10 +5,10 @@ Belongs here: decoding and its errors. Not here: which image is which (`readers`
 
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,8 @@ from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.listing import local_path
+
+T = TypeVar("T")
 
 MAX_SIDE_PX = 20_000
 MAX_BYTES = 2**30
@@ -74,17 +76,25 @@ def iter_images(
 
     `ahead` images are decoded in threads while the caller computes; never more than that wait in memory.
     """
+    return map_images(acquisition, rows, lambda image: image, ahead)
 
-    def load(row: dict[str, Any]) -> np.ndarray | ImageError:
+
+def map_images(
+    acquisition: Acquisition, rows: pl.DataFrame, work: Callable[[np.ndarray], T], ahead: int = 4
+) -> Iterator[tuple[dict[str, Any], T | ImageError]]:
+    """As `iter_images`, with what `work` makes of each image: filters release the interpreter, so threads share the work."""
+
+    def load(row: dict[str, Any]) -> T | ImageError:
         if not row["present"]:
             return ImageError(f"{acquisition.root / row['path']} is missing: the metadata names it and it is not there")
         try:
-            return read_image(acquisition.root / row["path"], row["page"])
+            image = read_image(acquisition.root / row["path"], row["page"])
         except ImageError as error:
             return error
+        return work(image)
 
     pool = ThreadPoolExecutor(max_workers=max(1, min(ahead, 4)), thread_name_prefix="decode")
-    waiting: deque[tuple[dict[str, Any], Future[np.ndarray | ImageError]]] = deque()
+    waiting: deque[tuple[dict[str, Any], Future[T | ImageError]]] = deque()
     try:
         for row in rows.iter_rows(named=True):
             waiting.append((row, pool.submit(load, row)))

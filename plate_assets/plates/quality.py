@@ -78,7 +78,7 @@ def judge(table: pl.DataFrame, limits: QualityLimits | None = None) -> pl.DataFr
         limits.focus_deviations * pl.col("_mad"), pl.lit(float(np.log(limits.focus_ratio)))
     )
     out_of_focus = (pl.col("_n") >= limits.focus_images) & (pl.col("_log") < lowest)
-    figures = [value.round_sig_figs(2) for value in (pl.col("focus"), pl.col("_median").exp(), lowest.exp())]
+    figures = [value.round_sig_figs(2) for value in (pl.col("focus").cast(pl.Float64), pl.col("_median").exp(), lowest.exp())]
     reasons = [
         _reason(~pl.col("readable"), pl.col("reasons")),
         _reason(pl.col("empty"), pl.lit("empty: the image holds no structure")),

@@ -31,13 +31,14 @@ def growth_table(
     The same images as `cut_patches` takes. Measures are empty in a well without a readable image, the density also without a
     pixel size, the culture area also where the wall was not found. progress: images done, images in all.
     """
-    from plate_assets.plates.images import iter_images
+    from plate_assets.plates.images import map_images
 
     rows = label_free_images(acquisition, channel)
     groups = dict(platemap.select("Metadata_Well", "Metadata_Quadruplet").iter_rows())
     measured = []
-    for done, (row, image) in enumerate(iter_images(acquisition, rows), start=1):
-        values = dict.fromkeys(_MEASURES) if isinstance(image, Exception) else _measure(image, acquisition.pixel_um)
+    measures = map_images(acquisition, rows, lambda image: _measure(image, acquisition.pixel_um))
+    for done, (row, found) in enumerate(measures, start=1):
+        values = dict.fromkeys(_MEASURES) if isinstance(found, Exception) else found
         quadruplet = groups.get(row["Metadata_Well"], Well.parse(row["Metadata_Well"]).quadruplet)
         measured.append({**{name: row[name] for name in _WELL}, "Metadata_Quadruplet": quadruplet, **values})
         if progress:

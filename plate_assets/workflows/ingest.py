@@ -50,13 +50,13 @@ def require_whole(acquisition: Acquisition, *, expected_id: str | None = None, a
 
 def measure_quality(acquisition: Acquisition, progress: Progress = None) -> pl.DataFrame:
     """The IMAGE_QUALITY table: one row for each image, those that are missing or cannot be read are flagged with the reason."""
-    from plate_assets.plates.images import ImageError, iter_images
+    from plate_assets.plates.images import ImageError, map_images
     from plate_assets.plates.quality import judge, measure
 
     keys = [column.name for column in IMAGE_QUALITY.columns if column.name.startswith("Metadata_")]
     rows = []
-    for row, image in iter_images(acquisition, acquisition.images):
-        about = {"readable": False, "empty": False, "reasons": str(image)} if isinstance(image, ImageError) else measure(image)
+    for row, found in map_images(acquisition, acquisition.images, measure):
+        about = {"readable": False, "empty": False, "reasons": str(found)} if isinstance(found, ImageError) else found
         rows.append({key: row[key] for key in keys} | {"flagged": False, "reasons": ""} | about)
         if progress:
             progress(len(rows), acquisition.images.height)

@@ -155,8 +155,9 @@ def patch_map(
 
 
 class ClusterConfig(dg.Config):
-    """DBSCAN's parameters; 0: eps from the elbow of the k-distance curve and min_samples as max(10, 0.1 % of the tiles)."""
+    """How clusters are found; 0: eps from the elbow of the k-distance curve, min_samples as max(10, 0.1 % of the tiles)."""
 
+    method: str = "dbscan"  # the paper's; `hdbscan` where the map holds sheets that one radius joins
     eps: float = 0.0
     min_samples: int = 0
 
@@ -167,7 +168,7 @@ def patch_clusters(config: ClusterConfig, patch_map: pl.DataFrame) -> dg.Materia
     from plate_assets.precipitation.clusters import cluster_map
     from plate_assets.precipitation.figures import cluster_scatter
 
-    clusters, parameters = cluster_map(patch_map, eps=config.eps or None, min_samples=config.min_samples or None)
+    clusters, parameters = cluster_map(patch_map, config.method, config.eps or None, config.min_samples or None)
     title = "Clusters of the training sample"
     return dg.MaterializeResult(
         value=clusters,
