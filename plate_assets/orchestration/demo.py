@@ -107,6 +107,7 @@ class Player:
                 seed=seed,
                 layout="operetta",
                 quadruplets=quadruplets,
+                precipitating=PRECIPITATING,
             ),
         )
         arrivals, platemaps = Path(self.settings.arrivals_root), Path(self.settings.platemaps_root)

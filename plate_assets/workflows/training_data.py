@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from plate_assets.precipitation.embedding_training import TrainingState
 
 __all__ = [
-    "ClusteredSample", "EmbeddingRun", "SampleError", "contact_sheets", "embed", "map_and_cluster", "map_tiles",
+    "EmbeddingRun", "SampleError", "contact_sheets", "embed", "map_tiles",
     "sample_acquisitions", "suggest_from_truth", "train_embedding", "training_sample",
 ]  # fmt: skip
 
@@ -152,22 +152,6 @@ def _placed(table: pl.DataFrame, vectors: "np.ndarray", perplexity: float, seed:
     places = map_to_plane(vectors, perplexity, seed)
     rows = table.with_columns(map_x=pl.Series(places[:, 0]), map_y=pl.Series(places[:, 1]))
     return PATCH_MAP.conform(rows.select([c.name for c in PATCH_MAP.columns]))
-
-
-@dataclass(frozen=True)
-class ClusteredSample:
-    clusters: pl.DataFrame  # CLUSTERS
-    parameters: dict[str, str | int | float]  # how the clusters were found
-    embeddings: "np.ndarray"  # (n, L)
-
-
-def map_and_cluster(sample: Stack, bundle: ModelBundle, method: str = "dbscan", seed: int = 0) -> ClusteredSample:
-    """Embed a training sample, map it and cluster it, in one go."""
-    from plate_assets.precipitation.clusters import cluster_map
-
-    vectors = embedding_of(bundle).embed(sample.array)
-    clusters, parameters = cluster_map(_placed(sample.table, vectors, 30.0, seed), method)
-    return ClusteredSample(clusters, parameters, vectors)
 
 
 def contact_sheets(

@@ -27,14 +27,22 @@ def blobs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([points, far]), np.concatenate([truth, np.full(12, -1)])
 
 
-@pytest.mark.parametrize("method", ["dbscan", "hdbscan"])
-def test_groups_are_found_without_a_given_radius_and_numbered_by_size(method):
+def test_groups_are_found_without_a_given_radius_and_numbered_by_size():
     points, truth = blobs()
-    found = cluster_points(points, method)
+    found = cluster_points(points)
     assert adjusted_rand_score(truth, found.cluster) > 0.9
     sizes = [int((found.cluster == number).sum()) for number in range(1, found.n_clusters + 1)]
     assert sizes == sorted(sizes, reverse=True) and found.n_clusters == 3
     assert found.parameters["outliers"] == int((found.cluster == OUTLIER).sum()) >= 8
+
+
+def test_the_leaves_of_hdbscan_part_what_one_radius_joins():
+    points, truth = blobs()
+    bridge = np.stack([np.linspace(0, 30, 120), np.zeros(120)], axis=1)  # a thin sheet between the first two groups
+    joined, parted = (cluster_points(np.concatenate([points, bridge]), method) for method in ("dbscan", "hdbscan"))
+    first, second = np.flatnonzero(truth == 0)[:50], np.flatnonzero(truth == 1)[:50]
+    assert len({*joined.cluster[first], *joined.cluster[second]} - {OUTLIER}) == 1
+    assert not set(parted.cluster[first]) & set(parted.cluster[second]) - {OUTLIER}
 
 
 def test_the_parameters_repeat_the_clustering():
