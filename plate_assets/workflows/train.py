@@ -133,6 +133,8 @@ def train_detector(
     metrics = _measures(parts, scores, pixels)
     thresholds = _thresholds(parts, scores)
     spent = {"epochs": len(fitted.curves["training loss"]), "training seconds": round(fitted.seconds, 1), "ended": fitted.ended}
+    if fitted.resumed_at is not None:
+        spent["resumed at epoch"] = fitted.resumed_at
     detector.architecture |= {"thresholds": thresholds, "training": {**_plain(config), **spent}}
     if checkpoint:
         checkpoint.unlink(missing_ok=True)

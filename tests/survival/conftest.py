@@ -1,5 +1,6 @@
 """A platform of real processes: Dagster's daemon with its code server and runs, on a home of its own, that tests may kill."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,8 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
+import polars as pl
 import pytest
 from dagster import DagsterEventType
+
+from plate_assets.orchestration.resources import registry_of
+from plate_assets.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds; a shared machine may be slow, and what is tested is that it happens, not how fast
@@ -28,6 +34,7 @@ class LivePlatform:
             "PLATE_ASSETS_HOME": str(home),
             "PLATE_ASSETS_SENSOR_SECONDS": "5",
             "PLATE_ASSETS_SETTLE_LOOKS": "2",
+            "PLATE_ASSETS_NIGHT_SCHEDULE": "* * * * *",
             "OMP_NUM_THREADS": "2",
         }
         shutil.copy(PROJECT / "dagster.yaml", home / "dagster.yaml")
@@ -122,12 +129,70 @@ class LivePlatform:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def launch(self, job: str, config: dict[str, dict] | None = None, partition: str | None = None) -> None:
+        """Queue a job, as a person does at the launchpad."""
+        given = ["-m", "plate_assets.definitions", "-j", job]
+        given += ["--config-json", json.dumps({"ops": {name: {"config": values} for name, values in (config or {}).items()}})]
+        given += ["--tags", json.dumps({"dagster/partition": partition})] if partition else []
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("dagster")), "job", "launch", *given],
+            env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def metadata(self, asset: str) -> dict:
+        """What the latest materialisation of an asset says."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event and event.asset_materialization, f"{asset} was never made"
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    def checkpoints(self) -> list[Path]:
+        """Checkpoints of trainings that are under way."""
+        return list((self.home / "checkpoints").glob("precipitation_detector*"))
+
 
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@pytest.fixture
+def plates(platform: LivePlatform, tmp_path: Path) -> list[Path]:
+    """Two small plates, ready to be moved into the arrivals folder."""
+    made = tmp_path / "made"
+    platform.command("simulate", str(made), "--plates", "2", "--timepoints", "96", "--quadruplets", "4", "--layout", "operetta")
+    return sorted(path for path in made.iterdir() if path.name not in ("truth", "platemaps"))
+
+
+@pytest.fixture
+def champion(platform: LivePlatform) -> str:
+    """A detector with random weights in force on the platform: what it says is noise, how it gets there is not."""
+    import torch
+
+    from plate_assets.precipitation.detector import FORMAT, weights_of
+    from plate_assets.precipitation.fcdd import FCDD
+    from plate_assets.storage.models import ModelBundle
+    from plate_assets.storage.registry import ModelRegistry
+
+    torch.manual_seed(0)
+    architecture = {
+        "format": FORMAT, "science": "precipitation", "backbone": "cnn27", "in_channels": 1, "input_px": 224, "tile_px": 154,
+        "um_per_px": 2.82, "normalisation": "relative", "mean": 0.5, "std": 0.1, "reduction": "mean", "precision": "float32",
+    }  # fmt: skip
+    names = [f"{row}{col:02d}" for row in "ACEG" for col in range(1, 25, 2)]
+    reference = pl.DataFrame({
+        "Metadata_Plate": "CLEAN", "Metadata_Timepoint": "096h", "Metadata_Quadruplet": names,
+        "score": np.random.default_rng(0).normal(1, 0.1, len(names)),
+    })  # fmt: skip
+    registry: ModelRegistry = registry_of(Settings(home=platform.home))
+    version = registry.log_training(
+        run_name="random", params={}, metrics={}, curves={}, figures={}, dataset=reference,
+        bundle=ModelBundle(architecture, weights_of(FCDD("cnn27", 1)), {"reference_scores": reference}),
+        description="random weights", tags={"backbone": "cnn27"}, dagster_run_id="",
+    )  # fmt: skip
+    return registry.promote(version.version, "test", "the only one")
 
 
 @pytest.fixture

@@ -2,22 +2,18 @@
 
 import dagster as dg
 import pytest
+from upath import UPath
 
+from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.jobs import SCORE
+from plate_assets.storage.arrays import read_stack
+from plate_assets.storage.tables import read_table
 
-STAGES = ["patches", "patch_scores"]
-
-
-@pytest.fixture
-def plates(platform, tmp_path):
-    """Two small plates, ready to be moved into the arrivals folder."""
-    platform.command(
-        "simulate", str(tmp_path / "made"), "--plates", "2", "--timepoints", "96", "--quadruplets", "4", "--layout", "operetta"
-    )
-    return sorted(path for path in (tmp_path / "made").iterdir() if path.name not in ("truth", "platemaps"))
+pytestmark = pytest.mark.processes
 
 
 def arrive(platform, folders) -> set[str]:
+    """Move folders in, whole, as a microscope's computer does when it renames; returns the ids of their acquisitions."""
     for folder in folders:
         folder.rename(platform.home / "arrivals" / folder.name)
     return {folder.name for folder in folders}
@@ -25,18 +21,9 @@ def arrive(platform, folders) -> set[str]:
 
 def whole_tables(platform) -> int:
     """Read every table and stack in storage through its schema; one that is half-written raises."""
-    from upath import UPath
-
-    from plate_assets.orchestration.io_managers import SCHEMAS
-    from plate_assets.storage.arrays import read_stack
-    from plate_assets.storage.tables import read_table
-
     read = 0
     for name, schema in SCHEMAS.items():
-        folder = UPath(platform.home / "storage" / name)
-        if not folder.exists():
-            continue
-        for entry in folder.iterdir():
+        for entry in (UPath(platform.home) / "storage" / name).glob("*"):
             if entry.suffix == ".parquet":
                 read_table(entry, schema)
                 read += 1
@@ -47,57 +34,66 @@ def whole_tables(platform) -> int:
     return read
 
 
-def test_a_run_killed_in_the_middle_of_patches_completes_and_nothing_before_it_is_made_again(platform, plates):
+def name_the_clusters(platform) -> None:
+    """Sample, embed, cluster, and name: the largest cluster normal, the others chemical. What is learnt does not matter."""
+    small = {"training_sample": {"tiles": 300}, "embedding_model": {"iterations": 3, "input_px": 32}}
+    platform.launch("cluster", {**small, "patch_clusters": {"method": "hdbscan"}})
+    platform.wait_until(lambda: platform.instance.has_asset_key(dg.AssetKey("patch_clusters")), "clusters")
+    clusters = read_table(UPath(platform.home) / "storage" / "patch_clusters.parquet", SCHEMAS["patch_clusters"])["cluster"]
+    platform.command("label", "1=normal", *(f"{number}=chemical" for number in clusters.unique() if number > 1))
+    platform.launch("labelled")
+    platform.wait_until(lambda: platform.instance.has_asset_key(dg.AssetKey("labelled_patches")), "labels")
+
+
+def test_a_run_killed_in_patches_completes_and_nothing_before_it_is_made_again(platform, plates):
     platform.start()
     (key,) = arrive(platform, plates[:1])
-    platform.wait_for_partitions("image_quality", {key})
-    request_scoring(platform, key, ["patches", "growth"])
     platform.kill_run(platform.wait_for_step("patches"))
-    platform.wait_for_partitions("growth", {key})
-    platform.wait_for_partitions("patches", {key})
-    assert platform.times_materialised("acquisition", key) == 1
-    assert platform.times_materialised("image_quality", key) == 1
-    assert whole_tables(platform) >= 4
+    for asset in ("patches", "growth"):
+        platform.wait_for_partitions(asset, {key})
+    assert platform.times_materialised("acquisition", key) == platform.times_materialised("image_quality", key) == 1
+    assert whole_tables(platform) == 4
 
 
-def test_after_a_power_cut_every_plate_completes(platform, plates, small_champion):
+def test_after_a_power_cut_while_scoring_every_plate_completes_the_queued_one_too(platform, plates, champion):
     platform.start()
     keys = arrive(platform, plates)
-    platform.wait_for_partitions("image_quality", keys)
-    first, second = sorted(keys)
-    request_scoring(platform, first, SCORE)
-    request_scoring(platform, second, SCORE)  # waits in the queue while the first one runs
-    platform.wait_for_step("patch_scores")
+    platform.wait_for_step("patch_scores")  # the other plate's run waits in the queue, or has gone before
     platform.kill_everything()
     platform.start()
     for asset in SCORE:
         platform.wait_for_partitions(asset, keys)
-    for key in keys:
-        assert platform.times_materialised("acquisition", key) == 1
-        for asset in SCORE:
-            assert platform.times_materialised(asset, key) == 1, asset
+    for asset in ("acquisition", "image_quality", *SCORE):
+        assert {platform.times_materialised(asset, key) for key in keys} == {1}, asset
     assert whole_tables(platform) >= 2 * len(SCORE)
 
 
-def test_a_sensor_killed_in_the_middle_of_its_tick_misses_no_plate(platform, plates):
+def test_a_training_killed_between_two_epochs_goes_on_from_its_checkpoint(platform, plates):
+    platform.start()
+    keys = arrive(platform, plates)
+    platform.wait_for_partitions("patches", keys)
+    name_the_clusters(platform)
+    platform.launch("train", {"precipitation_detector": {"epochs": 6, "tiles_per_epoch": 64}}, "cnn27")
+    run = platform.wait_for_step("precipitation_detector")
+    platform.wait_until(platform.checkpoints, "a checkpoint of the training")
+    platform.kill_run(run)
+    platform.wait_for_partitions("precipitation_detector", {"cnn27"})
+    told = platform.metadata("precipitation_detector")
+    assert told["resumed at epoch"] >= 1 and told["epochs"] == 6
+    assert not platform.checkpoints()
+
+
+def test_a_platform_killed_in_the_middle_of_a_sensors_tick_misses_no_plate(platform, plates):
     platform.start()
     keys = arrive(platform, plates)
     platform.wait_until(lambda: platform.instance.get_dynamic_partitions("plate_acquisitions"), "the first partition")
     platform.kill_everything()
     platform.start()
     platform.wait_for_partitions("image_quality", keys)
+    assert {platform.times_materialised("acquisition", key) for key in keys} == {1}
 
 
 def test_a_folder_that_came_while_everything_was_down_is_let_in(platform, plates):
     keys = arrive(platform, plates)
     platform.start()
     platform.wait_for_partitions("image_quality", keys)
-
-
-def request_scoring(platform, key: str, assets) -> None:
-    """Queue a scoring run, as the night's schedule does."""
-    platform.launch("score", key, assets)
-
-
-def runs_of(platform, key: str) -> list[dg.DagsterRun]:
-    return platform.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": key}))

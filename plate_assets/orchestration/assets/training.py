@@ -244,7 +244,7 @@ def precipitation_detector(
         registry,
         checkpoint=storage.checkpoint(f"precipitation_detector-{context.partition_key}.safetensors"),
         run_id=context.run.run_id,
-        progress=said(context, "tiles"),
+        progress=said(context, "epochs or tiles"),
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
