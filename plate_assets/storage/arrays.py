@@ -23,6 +23,7 @@ from plate_assets.storage.versions import current_version, new_version
 
 TABLE, PIXELS = "table.parquet", "pixels.zarr"
 CHUNK_BYTES, SHARD_BYTES = 4 << 20, 12 << 20  # upper limits; a shard is what the writer holds in memory
+MOST_CHUNKS = 1024  # of a shard: its index is read and written whole, and tiny rows would make millions
 
 
 class StackError(ValueError):
@@ -165,7 +166,7 @@ class _PixelWriter:
 
         row_bytes = max(1, pixels[:1].nbytes or pixels.dtype.itemsize)
         chunk_rows = max(1, min(len(pixels), CHUNK_BYTES // row_bytes))
-        self.shard_rows = chunk_rows * max(1, SHARD_BYTES // (chunk_rows * row_bytes))
+        self.shard_rows = chunk_rows * min(max(1, SHARD_BYTES // (chunk_rows * row_bytes)), MOST_CHUNKS)
         self.array = zarr.create_array(
             _store(self.path),
             shape=(0, *pixels.shape[1:]),
