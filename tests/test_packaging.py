@@ -53,12 +53,13 @@ def imported(folder: str) -> dict[str, str]:
 
 
 def distributions(modules: dict[str, str]) -> dict[str, str]:
-    """The packages that bring these modules, ours and the standard library's left out."""
-    known = packages_distributions()
+    """The packages that bring these modules, ours and the standard library's left out; of several, the declared ones."""
+    known, asked = packages_distributions(), declared(*PROJECT["project"]["optional-dependencies"])
     brought = {}
     for module, path in modules.items():
         if module not in sys.stdlib_module_names and module not in ("plate_assets", "tests", "benchmarks"):
-            brought |= {normal(name): path for name in known.get(module, [module])}
+            names = {normal(name) for name in known.get(module, [module])}
+            brought |= dict.fromkeys(names & asked or names, path)
     return brought
 
 

@@ -28,7 +28,7 @@ _STRIP_PX = 96
 
 
 class WeightsError(ValueError):
-    """Pretrained weights that are missing, foreign or of another network; the message names the file and the first difference."""
+    """Pretrained weights that are missing, foreign or of another network; the message names file and first difference."""
 
 
 def build_trunk(name: str, in_channels: int = 1) -> nn.Sequential:

@@ -66,7 +66,8 @@ class Detector:
                 values = pseudo_huber(network(images))
                 scores.append(reduce_map(values, self.architecture["reduction"]).double().numpy())
                 maps.append(values.half().numpy())
-        side = backbone_named(self.architecture["backbone"]).map_px
+        backbone = backbone_named(self.architecture["backbone"])
+        side = backbone.map_px * self.architecture["input_px"] // backbone.input_px
         empty = TileScores(np.empty(0), np.empty((0, side, side), np.float16))
         return TileScores(np.concatenate(scores), np.concatenate(maps)) if scores else empty
 
@@ -79,8 +80,8 @@ class Detector:
     def heat(self, maps: np.ndarray) -> np.ndarray:
         """Maps (n, u, v) spread over the tile's pixels: (n, tile_px, tile_px) float32."""
         backbone = backbone_named(self.architecture["backbone"])
-        wide = spread(maps, backbone, self.architecture.get("sigma"))
-        side = int(self.architecture.get("tile_px", backbone.input_px))
+        wide = spread(maps, backbone, self.architecture["input_px"], self.architecture.get("sigma"))
+        side = int(self.architecture.get("tile_px", self.architecture["input_px"]))
         return resized(torch.from_numpy(wide)[:, None], side)[:, 0].numpy()
 
     def _network(self, precision: Precision) -> torch.nn.Module:

@@ -19,13 +19,13 @@ def gaussian_sigma(receptive_px: int, input_px: int = 224) -> float:
     return 8.0 * input_px / 224
 
 
-def spread(maps: np.ndarray, backbone: Backbone, sigma: float | None = None) -> np.ndarray:
+def spread(maps: np.ndarray, backbone: Backbone, input_px: int, sigma: float | None = None) -> np.ndarray:
     """Maps (n, u, v) to (n, input_px, input_px) by a transposed convolution with a Gaussian, float32.
 
     Stride: the backbone's; kernel: its receptive field, cut off at four sigma, where the Gaussian is below 0.04 % of its peak.
     The weights at each pixel sum to one, so that a constant map stays constant up to the border (the reference lets it fade).
     """
-    sigma = sigma or gaussian_sigma(backbone.receptive_px, backbone.input_px)
+    sigma = sigma or gaussian_sigma(backbone.receptive_px, input_px)
     side = (
         min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1) if backbone.receptive_px else 2 * math.ceil(4 * sigma) + 1
     )
@@ -35,14 +35,9 @@ def spread(maps: np.ndarray, backbone: Backbone, sigma: float | None = None) -> 
     coarse = torch.from_numpy(np.asarray(maps, np.float32))[:, None]
     both = torch.cat([coarse, torch.ones_like(coarse[:1])])
     wide = functional.conv_transpose2d(both, kernel, stride=backbone.stride_px)
-    first = _first_centre(backbone)
-    cropped = _crop(wide, side // 2 - first, backbone.input_px)
+    first = (input_px - 1 - (maps.shape[-1] - 1) * backbone.stride_px) // 2  # the map's grid lies centred on the input
+    cropped = _crop(wide, side // 2 - first, input_px)
     return (cropped[:-1, 0] / cropped[-1:, 0].clamp_min(1e-12)).numpy()
-
-
-def _first_centre(backbone: Backbone) -> int:
-    """Input pixel in the middle of what the map's first value sees: the grid lies centred on the input."""
-    return (backbone.input_px - 1 - (backbone.map_px - 1) * backbone.stride_px) // 2
 
 
 def _crop(wide: torch.Tensor, start: int, size: int) -> torch.Tensor:

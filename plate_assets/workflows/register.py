@@ -31,6 +31,7 @@ class TrainingRequest:
     tiles_per_epoch: int
     seconds: float
     frozen_stages: int
+    input_px: int | None
     seed: int
     weights: str | None
     contamination: float
@@ -67,7 +68,8 @@ def train_and_register(
 
     config = TrainConfig(
         backbone=request.backbone, mode=request.mode, epochs=request.epochs, tiles_per_epoch=request.tiles_per_epoch,
-        seconds=request.seconds, frozen_stages=request.frozen_stages, seed=request.seed, weights=request.weights,
+        seconds=request.seconds, frozen_stages=request.frozen_stages, input_px=request.input_px, seed=request.seed,
+        weights=request.weights,
     )  # fmt: skip
     trained = train_detector(sample.array, labelled, config, checkpoint=checkpoint, progress=progress)
     trained_on = set(labelled.filter(pl.col("split") == "train")["Metadata_Plate"])

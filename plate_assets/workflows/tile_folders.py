@@ -1,9 +1,8 @@
-"""Detectors from folders of pictures: `normal/` and `anomalous/` in, a model and a published split out; and scores for a folder.
+"""Detectors from folders of pictures: `normal/` and `anomalous/` in, a model and its split out; and scores for a folder.
 
 Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`train`).
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ Progress = Callable[[int, int], None]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 SHARES = {"train": 0.6, "calibration": 0.15, "test": 0.25}
 EPOCHS, SECONDS = 60, 240.0
+INPUT_PX = {"cnn27": 128}  # its map has a value for each 8 px: enough for a picture shown whole, in a third of the time
+THUMBNAIL_PX, NEARLY_THE_SAME = 24, 0.95  # correlation of two thumbnails
 
 
 class TileFolderError(ValueError):
@@ -58,43 +59,64 @@ def train_from_folder(
     weights: str | None = None,
     progress: Progress | None = None,
 ) -> FolderModel:
-    """Train on the pictures in `normal/` and `anomalous/`, resized whole; writes the model and `split.csv` into `out`.
+    """Train on the pictures in `normal/` and `anomalous/`, resized whole; writes the model and, beside it, its split as CSV.
 
-    The split is by picture, stratified, drawn with the seed; pictures with equal bytes go to the same side. Each picture is taken to
-    mean 0 and standard deviation 1: pictures from anywhere share no exposure.
+    The split is by picture and drawn with the seed; pictures that show nearly the same go to the same side. Each picture is
+    taken to mean 0 and standard deviation 1: pictures from anywhere share no exposure.
     """
     from plate_assets.learning.catalogue import backbone_named
     from plate_assets.workflows.train import TrainConfig, train_detector
 
-    side = backbone_named(backbone).input_px
+    side = INPUT_PX.get(backbone) or backbone_named(backbone).input_px
     table = split_pictures(folder, seed)
     pixels = np.stack([picture(folder / path, side) for path in table["path"]])
     config = TrainConfig(
         backbone=backbone, epochs=epochs or EPOCHS, seconds=seconds or SECONDS, tiles_per_epoch=max(512, table.height),
-        anomalous_share=0.5, batch=16, patience=epochs or EPOCHS, seed=seed, weights=weights, normalisation="tile", um_per_px=None,
+        anomalous_share=0.5, batch=16, patience=epochs or EPOCHS, seed=seed, weights=weights, normalisation="tile",
+        input_px=side, um_per_px=None,
     )  # fmt: skip
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     trained = train_detector(pixels, table, config, checkpoint=checkpoint, progress=progress)
     write_bundle(ModelBundle(trained.detector.architecture, trained.detector.weights, {}), out)
     split = out.with_name(f"{out.name}_split.csv")
-    table.select("path", "anomalous", "split").write_csv(split)
+    table.select("path", "anomalous", "group", "split").write_csv(split)
     return FolderModel(out, bundle_version(out), trained, split)
 
 
 def split_pictures(folder: Path, seed: int) -> pl.DataFrame:
-    """index, path (relative), anomalous, split of every picture under `normal/` and `anomalous/`."""
-    rows = []
-    for name, anomalous in (("normal", False), ("anomalous", True)):
-        found = pictures_in(folder / name)
-        if len(found) < 8:
-            raise TileFolderError(f"{folder / name} holds {len(found)} pictures, and 8 or more are needed to split them")
-        digests = [hashlib.sha256((folder / name / path).read_bytes()).hexdigest() for path in found]
-        order = {digest: k for k, digest in enumerate(np.random.default_rng(seed).permutation(sorted(set(digests))))}
-        edges = np.cumsum([round(share * len(order)) for share in SHARES.values()])[:-1]
-        for path, digest in zip(found, digests, strict=True):
-            split = list(SHARES)[int(np.searchsorted(edges, order[digest], side="right"))]
-            rows.append({"path": f"{name}/{path}", "anomalous": anomalous, "split": split})
-    return pl.DataFrame(rows).with_row_index("index")
+    """index, path (relative), anomalous, group (of pictures that show nearly the same), split: of every picture."""
+    found = {name: pictures_in(folder / name) for name in ("normal", "anomalous")}
+    for name, paths in found.items():
+        if len(paths) < 8:
+            raise TileFolderError(f"{folder / name} holds {len(paths)} pictures, and 8 or more are needed to split them")
+    paths = [f"{name}/{path}" for name, inside in found.items() for path in inside]
+    table = pl.DataFrame({
+        "path": paths,
+        "anomalous": [path.startswith("anomalous/") for path in paths],
+        "group": near_duplicates(np.stack([picture(folder / path, THUMBNAIL_PX) for path in paths])),
+    })  # fmt: skip
+    # Groups in a drawn order, each class on its own; the share of its class that comes before a group says where it goes.
+    place = np.random.default_rng(seed).permutation(table["group"].max() + 1)[table["group"]]
+    shuffled = table.with_columns(place=place, kind=pl.col("anomalous").first().over("group")).sort("place", "path")
+    before = shuffled.with_columns(before=(pl.int_range(pl.len()) / pl.len()).over("kind"))
+    before = before.with_columns(pl.col("before").min().over("group"))["before"]
+    side = np.searchsorted(np.cumsum(list(SHARES.values()))[:-1], before, side="right")
+    split = shuffled.with_columns(split=pl.Series([list(SHARES)[i] for i in side]))
+    return split.select("path", "anomalous", "group", "split").sort("path").with_row_index("index")
+
+
+def near_duplicates(thumbnails: np.ndarray) -> np.ndarray:
+    """(n,) group of each thumbnail (n, t, t): those that correlate, directly or through others, are one scene.
+
+    The same part under another exposure is no new picture: on both sides of a split it would let a test be learnt by heart.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
+    flat -= flat.mean(1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    return connected_components(csr_matrix(flat @ flat.T > NEARLY_THE_SAME), directed=False)[1]
 
 
 def pictures_in(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ import polars as pl
 if TYPE_CHECKING:
     import torch
 
+    from plate_assets.learning.fit import Fitted
     from plate_assets.precipitation.detector import Detector
 
 Progress = Callable[[int, int], None]
@@ -39,6 +40,7 @@ class TrainConfig:
     frozen_stages: int = 0
     seed: int = 0
     weights: str | None = None
+    input_px: int | None = None  # side that tiles are resized to; None: the backbone's own
     normalisation: str = "relative"
     precision: str = "float32"
     um_per_px: float | None = 2.82
@@ -73,38 +75,13 @@ def train_detector(
     """
     import torch
 
-    from plate_assets.learning.backbones import freeze, load_pretrained
-    from plate_assets.learning.catalogue import backbone_named
     from plate_assets.learning.fit import FitConfig, fit
-    from plate_assets.precipitation.detector import FORMAT, Detector, weights_of
-    from plate_assets.precipitation.fcdd import FCDD, fcdd_loss
+    from plate_assets.precipitation.detector import Detector, weights_of
+    from plate_assets.precipitation.fcdd import fcdd_loss
 
     parts = _splits(table, config)
-    backbone = backbone_named(config.backbone)
     pixels = Tiles(tiles, table["index"].to_numpy())
-    colour = tiles.ndim == 4 if hasattr(tiles, "ndim") else len(tiles.shape) == 4
-    mean, std = _statistics(pixels.take(parts.sample(config.seed)), config.normalisation)
-    torch.manual_seed(config.seed)
-    network = FCDD(config.backbone, 3 if colour else 1)
-    source = load_pretrained(network.trunk, config.backbone, config.weights) if config.weights else "random"
-    freeze(network.trunk, config.frozen_stages)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    architecture = {
-        "format": FORMAT,
-        "science": "precipitation",
-        "backbone": config.backbone,
-        "cut": backbone.cut,
-        "in_channels": 3 if colour else 1,
-        "input_px": backbone.input_px,
-        "tile_px": int(tiles.shape[1]),
-        "um_per_px": config.um_per_px,
-        "normalisation": config.normalisation,
-        "mean": mean,
-        "std": std,
-        "reduction": "mean",
-        "precision": config.precision,
-        "trunk_weights": source,
-    }
+    network, architecture = _untrained(pixels, parts, config)
     shell = Detector(architecture, {})  # for its way of preparing tiles, before there are weights
     validation = parts.validation(config.seed)
 
@@ -128,17 +105,45 @@ def train_detector(
         identity=f"{config}|{_digest(table)}",
         progress=progress,
     )  # fmt: skip
-    detector = Detector(architecture, weights_of(network))
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return _judged(Detector(architecture, weights_of(network)), fitted, parts, pixels, config)
+
+
+def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["torch.nn.Module", dict[str, Any]]:
+    """The network before its first epoch, and what a detector of it will say of itself."""
+    import torch
+
+    from plate_assets.learning.backbones import freeze, load_pretrained
+    from plate_assets.learning.catalogue import backbone_named
+    from plate_assets.precipitation.detector import FORMAT
+    from plate_assets.precipitation.fcdd import FCDD
+
+    backbone, shape = backbone_named(config.backbone), pixels.array.shape
+    channels = 3 if len(shape) == 4 else 1
+    mean, std = _statistics(pixels.take(parts.sample(config.seed)), config.normalisation)
+    torch.manual_seed(config.seed)
+    network = FCDD(config.backbone, channels)
+    source = load_pretrained(network.trunk, config.backbone, config.weights) if config.weights else "random"
+    freeze(network.trunk, config.frozen_stages)
+    architecture = {
+        "format": FORMAT, "science": "precipitation", "backbone": config.backbone, "cut": backbone.cut, "in_channels": channels,
+        "input_px": config.input_px or backbone.input_px, "tile_px": int(shape[1]), "um_per_px": config.um_per_px,
+        "normalisation": config.normalisation, "mean": mean, "std": std, "reduction": "mean", "precision": config.precision,
+        "trunk_weights": source,
+    }  # fmt: skip
+    return network.to(memory_format=torch.channels_last), architecture  # type: ignore[call-overload]
+
+
+def _judged(detector: "Detector", fitted: "Fitted", parts: "Parts", pixels: "Tiles", config: TrainConfig) -> TrainedDetector:
+    """The detector with its figures on each split, its thresholds, and what its training spent."""
     scores = {name: detector.score(pixels.view(rows)).scores for name, rows in parts.rows.items() if name != "train"}
-    metrics = _measures(parts, scores, pixels)
     thresholds = _thresholds(parts, scores)
     spent = {"epochs": len(fitted.curves["training loss"]), "training seconds": round(fitted.seconds, 1), "ended": fitted.ended}
     if fitted.resumed_at is not None:
         spent["resumed at epoch"] = fitted.resumed_at
     detector.architecture |= {"thresholds": thresholds, "training": {**_plain(config), **spent}}
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
-    return TrainedDetector(detector, fitted.curves, metrics | spent, thresholds)
+    return TrainedDetector(detector, fitted.curves, _measures(parts, scores, pixels) | spent, thresholds)
 
 
 @dataclass(frozen=True)

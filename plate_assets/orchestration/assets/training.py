@@ -204,6 +204,7 @@ class DetectorConfig(dg.Config):
     tiles_per_epoch: int = 2_000
     seconds: float = 7_200.0
     frozen_stages: int = 0
+    input_px: int = 0  # side that tiles are resized to; 0: the backbone's own
     seed: int = 0
     reference: list[str] = []
 
@@ -234,8 +235,8 @@ def precipitation_detector(
     registered = train_and_register(
         TrainingRequest(
             backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
-            seconds=config.seconds, frozen_stages=config.frozen_stages, seed=config.seed, weights=settings.weights or None,
-            contamination=settings.contamination,
+            seconds=config.seconds, frozen_stages=config.frozen_stages, input_px=config.input_px or None, seed=config.seed,
+            weights=settings.weights or None, contamination=settings.contamination,
         ),
         training_sample,
         labelled_patches,
