@@ -83,7 +83,8 @@ def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason(
                 "every acquisition is scored by the champion under the decisions in force, or has a run in flight"
             )
-        return [score_request(item) for item in work]
+        tick = context.scheduled_execution_time.isoformat()  # a tick evaluated again, after a crash, asks for nothing twice
+        return [score_request(item)._replace(run_key=f"{tick} {item.acquisition_id}") for item in work]
 
     morning = dg.ScheduleDefinition(
         name="morning",
