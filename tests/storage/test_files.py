@@ -75,7 +75,9 @@ def test_a_claim_is_held_until_released(tmp_path):
 
 
 def test_a_claim_of_a_dead_process_is_free(tmp_path):
-    dying = "import os, sys; from pathlib import Path; from plate_assets.storage.files import Claim; Claim(Path(sys.argv[1])); os._exit(9)"
+    dying = (
+        "import os, pathlib, sys; from plate_assets.storage.files import Claim; Claim(pathlib.Path(sys.argv[1])); os._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", dying, str(tmp_path / ".a.writing")])
     assert (tmp_path / ".a.writing").exists()
     assert not Claim.is_held(tmp_path / ".a.writing")

@@ -113,6 +113,10 @@ class LivePlatform:
         """Wait until an asset is materialised for all these partitions."""
         self.wait_until(lambda: keys <= self.instance.get_materialized_partitions(dg.AssetKey(asset)), f"{asset} of {keys}")
 
+    def wait_for(self, asset: str) -> None:
+        """Wait until an asset without partitions is materialised."""
+        self.wait_until(lambda: self.instance.get_latest_materialization_event(dg.AssetKey(asset)), asset)
+
     def times_materialised(self, asset: str, key: str) -> int:
         """How often a partition of an asset was made."""
         records = self.instance.fetch_materializations(

@@ -1,6 +1,5 @@
 """Real processes, killed with -9 at the worst moment: everything completes, nothing is made twice, nothing is half-written."""
 
-import dagster as dg
 import pytest
 from upath import UPath
 
@@ -38,11 +37,11 @@ def name_the_clusters(platform) -> None:
     """Sample, embed, cluster, and name: the largest cluster normal, the others chemical. What is learnt does not matter."""
     small = {"training_sample": {"tiles": 300}, "embedding_model": {"iterations": 3, "input_px": 32}}
     platform.launch("cluster", {**small, "patch_clusters": {"method": "hdbscan"}})
-    platform.wait_until(lambda: platform.instance.has_asset_key(dg.AssetKey("patch_clusters")), "clusters")
+    platform.wait_for("patch_clusters")
     clusters = read_table(UPath(platform.home) / "storage" / "patch_clusters.parquet", SCHEMAS["patch_clusters"])["cluster"]
     platform.command("label", "1=normal", *(f"{number}=chemical" for number in clusters.unique() if number > 1))
     platform.launch("labelled")
-    platform.wait_until(lambda: platform.instance.has_asset_key(dg.AssetKey("labelled_patches")), "labels")
+    platform.wait_for("labelled_patches")
 
 
 def test_a_run_killed_in_patches_completes_and_nothing_before_it_is_made_again(platform, plates):
