@@ -4,6 +4,8 @@ Belongs here: checks on single acquisitions. Not here: drift (an issue of its ow
 managers make on every read and write.
 """
 
+from statistics import median
+
 import dagster as dg
 import polars as pl
 
@@ -19,7 +21,7 @@ HISTORY_SHIFT_LIMIT = 4.0  # robust standard deviations of the earlier medians
 HISTORY_NEEDED = 5
 
 
-@dg.asset_check(asset=quadruplet_calls, blocking=True, partitions_def=plate_acquisitions)
+@dg.asset_check(asset=quadruplet_calls, blocking=True, partitions_def=plate_acquisitions)  # pyright: ignore[reportArgumentType]
 def calls_know_their_origin(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
     """The table on disk has its schema, names its inputs, and says one model throughout: the one in its provenance."""
     path = storage.table("quadruplet_calls", context.partition_key)
@@ -42,7 +44,7 @@ def calls_know_their_origin(context: dg.AssetCheckExecutionContext, storage: dg.
 def most_images_are_sound(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
     """Warns where more than a fifth of the images are flagged: then it is the plate or the microscope, not a well."""
     quality = read_table(storage.table("image_quality", context.partition_key), SCHEMAS["image_quality"])
-    share = float(quality["flagged"].mean() or 0.0)
+    share = quality.select(pl.col("flagged").mean()).item() or 0.0
     return dg.AssetCheckResult(
         passed=share <= FLAGGED_SHARE_LIMIT,
         severity=dg.AssetCheckSeverity.WARN,
@@ -51,30 +53,30 @@ def most_images_are_sound(context: dg.AssetCheckExecutionContext, storage: dg.Re
     )
 
 
-@dg.asset_check(asset=well_scores, partitions_def=plate_acquisitions)
+@dg.asset_check(asset=well_scores, partitions_def=plate_acquisitions)  # pyright: ignore[reportArgumentType]
 def scores_are_like_the_history(
     context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]
 ) -> dg.AssetCheckResult:
     """Warns where the median well score lies far from those of the earlier acquisitions that the same model scored."""
     wells = read_table(storage.table("well_scores", context.partition_key), SCHEMAS["well_scores"])
     history = [
-        median
+        score
         for key in context.instance.get_materialized_partitions(dg.AssetKey("well_scores"))
-        if key != context.partition_key and (median := _median(storage, key, wells)) is not None
+        if key != context.partition_key and (score := _median(storage, key, wells)) is not None
     ]
-    own = wells["score"].median()
+    own = wells.select(pl.col("score").median()).item()
     if own is None or len(history) < HISTORY_NEEDED:
         return dg.AssetCheckResult(
             passed=True, description=f"{len(history)} earlier acquisitions under this model; {HISTORY_NEEDED} make a history"
         )
-    medians = pl.Series(history)
-    spread = max(1.4826 * float((medians - medians.median()).abs().median() or 0.0), 1e-9)  # type: ignore[operator]
-    shift = (float(own) - float(medians.median() or 0.0)) / spread  # type: ignore[arg-type]
+    middle = median(history)
+    spread = max(1.4826 * median(abs(value - middle) for value in history), 1e-9)
+    shift = (own - middle) / spread
     return dg.AssetCheckResult(
         passed=abs(shift) <= HISTORY_SHIFT_LIMIT,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"median well score {own:.4g}: {shift:+.1f} robust deviations from {len(history)} earlier acquisitions",
-        metadata={"shift": shift, "median": float(own), "earlier acquisitions": len(history)},
+        metadata={"shift": shift, "median": own, "earlier acquisitions": len(history)},
     )
 
 

@@ -7,7 +7,7 @@ short cut, it only plays the microscope, the expert and the reviewer, who answer
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -37,16 +37,13 @@ def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, 
         player.expert_labels(truth, plates[: TRAINING + EVALUATION])
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
-            "embedding_model": {"iterations": 900, "learning_rate": 1e-3, "input_px": 128, "seed": seed},
+            "embedding_model": {"iterations": 700, "learning_rate": 1e-3, "input_px": 112, "seed": seed},
             "patch_clusters": {"method": "hdbscan"},
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})
-        player.job(
-            "train",
-            {"precipitation_detector": {"epochs": 12, "tiles_per_epoch": 1_200, "seconds": 150.0, "seed": seed}},
-            "cnn27",
-        )
+        budget = {"epochs": 10, "tiles_per_epoch": 1_200, "seconds": 120.0, "input_px": 112, "seed": seed}
+        player.job("train", {"precipitation_detector": budget}, "cnn27")
         player.job("compare", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
         tell_dagster("champion", champion, {"author": "demo"})
@@ -127,6 +124,8 @@ class Player:
                 instance=self.instance, resources=dict(self.definitions.resources or {}), definitions=self.definitions
             )
             tick = sensor(context)
+            if not isinstance(tick, dg.SensorResult):
+                continue
             for request in tick.dynamic_partitions_requests or ():
                 self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
             for request in tick.run_requests or ():
@@ -185,7 +184,7 @@ class Player:
         job: str,
         config: dict[str, dict] | None = None,
         partition: str | None = None,
-        tags: dict | None = None,
+        tags: Mapping[str, str] | None = None,
         assets: tuple[str, ...] | None = None,
     ) -> None:
         run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}

@@ -80,7 +80,7 @@ def fingerprint(acquisition: Acquisition, progress: Callable[[int, int], None] |
     for done, path in enumerate(paths, start=1):
         try:
             with (acquisition.root / path).open("rb") as file:
-                digest = hashlib.file_digest(cast(BinaryIO, file), "sha256").hexdigest()
+                digest = hashlib.file_digest(cast(BinaryIO, file), "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
         except OSError as error:
             raise AcquisitionError(
                 f"{acquisition.root / path} could be listed and not read ({error}): look whether the folder is still being "

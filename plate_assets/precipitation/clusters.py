@@ -87,7 +87,7 @@ def cluster_points(
     distances = k_distances(points, min_samples)
     if method == "hdbscan":
         # The leaves of the tree: small and alike inside, which is what a person can name at one look.
-        raw = HDBSCAN(min_cluster_size=max(2, min_samples), cluster_selection_method="leaf", copy=True).fit_predict(points)
+        raw = HDBSCAN(min_cluster_size=max(2, min_samples), cluster_selection_method="leaf", copy=True).fit_predict(points)  # pyright: ignore[reportArgumentType]
         return Clustering(_by_size(raw), method, min_samples, None, distances)
     # Equal points may have a distance of zero, and DBSCAN wants a radius.
     eps = eps or max(elbow(distances), float(np.finfo(np.float32).eps))

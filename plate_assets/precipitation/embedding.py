@@ -161,7 +161,7 @@ class EmbeddingModel:
         """The trunk's weights alone, named as in the trunk: what a detector with the same trunk can start from."""
         return {name.removeprefix("trunk."): value for name, value in self.weights.items() if name.startswith("trunk.")}
 
-    def embed(self, tiles: np.ndarray, batch_size: int = 64, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    def embed(self, tiles: Any, batch_size: int = 64, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Unit vectors (n, L), float32, of (n, t, t[, 3]) tiles; a lazy array is read one batch at a time."""
         vectors = np.empty((len(tiles), self.architecture["embedding_size"]), dtype=np.float32)
         device = next(self.network.parameters()).device

@@ -88,7 +88,7 @@ def random_views(images: Tensor, rng: np.random.Generator, zoom: float = 0.2, ga
 
 
 def train_embedding_model(
-    tiles: np.ndarray,
+    tiles: Any,
     labels: np.ndarray | None,
     config: EmbeddingConfig | None = None,
     *,
@@ -134,7 +134,7 @@ def train_embedding_model(
 
 
 def _batch(
-    tiles: np.ndarray,
+    tiles: Any,
     labels: np.ndarray | None,
     config: EmbeddingConfig,
     architecture: dict[str, Any],

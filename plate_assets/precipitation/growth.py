@@ -127,7 +127,7 @@ def growth_outliers(
     at, density, own = _density(scaled, grid)
     levels = tuple(float(np.quantile(own, 1 - part)) / float(spread.prod()) for part in (0.5, 0.8, 0.95))
     axes = centre[:, None] + spread[:, None] * at
-    return GrowthContour(axes[0], axes[1], density / spread.prod(), levels, outlier, distance)
+    return GrowthContour(axes[0], axes[1], density / spread.prod(), levels, outlier, distance)  # pyright: ignore[reportArgumentType]
 
 
 def _spread(points: np.ndarray) -> np.ndarray:
@@ -181,15 +181,15 @@ def _tidied(raised: np.ndarray, scale: float) -> np.ndarray:
     shape = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach + 0.3
     closed = ndimage.binary_closing(raised, shape)
     shrunk = ndimage.binary_erosion(closed, shape)  # the window makes an edge wider by half its width
-    return _without_small(~_without_small(~shrunk, SMALLEST_UM2 / 2 / scale**2), SMALLEST_UM2 / scale**2)
+    return _without_small(~_without_small(~shrunk, SMALLEST_UM2 / 2 / scale**2), SMALLEST_UM2 / scale**2)  # pyright: ignore[reportOperatorIssue]
 
 
 def _without_small(mask: np.ndarray, smallest: float) -> np.ndarray:
-    labels, n = ndimage.label(mask)
+    labels, n = ndimage.label(mask)  # pyright: ignore[reportGeneralTypeIssues]
     sizes = np.bincount(labels.ravel(), minlength=n + 1)
     keep = sizes >= smallest
     keep[0] = False
-    return keep[labels]
+    return keep[labels]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _peaks(texture: np.ndarray, covered: np.ndarray, scale: float) -> int:

@@ -21,7 +21,7 @@ def cut_tiles(image: np.ndarray, grid: WellGeometry) -> np.ndarray:
             f"the image has {image.shape[:2]} px, and the geometry was made for {grid.well_px}: use `geometry_for`"
         )
     t = grid.tile_px
-    windows = np.lib.stride_tricks.sliding_window_view(image, (t, t), axis=(0, 1))  # (rows, columns[, 3], t, t), a view
+    windows = np.lib.stride_tricks.sliding_window_view(image, (t, t), axis=(0, 1))  # (rows, columns[, 3], t, t), a view  # pyright: ignore[reportArgumentType, reportCallIssue]
     rows, cols = grid.starts.T
     tiles = windows[rows, cols]
     return np.ascontiguousarray(np.moveaxis(tiles, 1, -1) if image.ndim == 3 else tiles)
@@ -40,8 +40,8 @@ def local_std(tiles: np.ndarray, window: int = WINDOW_PX) -> np.ndarray:
     window = min(window, grey.shape[1])
     grey -= grey.mean(axis=(1, 2), keepdims=True)
     size = (1, window, window)
-    mean = ndimage.uniform_filter(grey, size, output=np.float64)
-    square = ndimage.uniform_filter(grey.astype(np.float64) ** 2, size)
+    mean = ndimage.uniform_filter(grey, size, output=np.float64)  # pyright: ignore[reportArgumentType]
+    square = ndimage.uniform_filter(grey.astype(np.float64) ** 2, size)  # pyright: ignore[reportArgumentType]
     before, after = window // 2, (window - 1) // 2
     inner = (slice(None), *2 * (slice(before, grey.shape[1] - after),))
     variance = np.maximum(square[inner] - mean[inner] ** 2, 0).max(axis=(1, 2))

@@ -130,7 +130,8 @@ class _PixelWriter:
     """Gathers blocks into whole shards and appends these to a Zarr array, whose length nobody knows before the end."""
 
     def __init__(self, path: UPath) -> None:
-        self.path, self.array, self.waiting, self.n_waiting = path, None, [], 0
+        self.path, self.waiting, self.n_waiting = path, [], 0
+        self.array: Any = None  # made with the first block, whose type and shape it takes
 
     def append(self, pixels: np.ndarray, where: str) -> None:
         if self.array is None:
@@ -141,7 +142,7 @@ class _PixelWriter:
             if len(pixels) == 0:
                 self.empty = pixels
                 return
-            self._create(pixels)
+            self.array = self._create(pixels)
         array = self.array
         if pixels.dtype != array.dtype or pixels.shape[1:] != array.shape[1:]:
             raise StackError(
@@ -155,19 +156,19 @@ class _PixelWriter:
 
     def finish(self) -> None:
         if self.array is None:
-            self._create(getattr(self, "empty", np.empty((0, 1, 1), np.uint8)))
+            self.array = self._create(getattr(self, "empty", np.empty((0, 1, 1), np.uint8)))
         if self.n_waiting:
             self._flush(self.n_waiting)
         self.array.update_attributes({"files": _files_present(self.path)})
 
-    def _create(self, pixels: np.ndarray) -> None:
+    def _create(self, pixels: np.ndarray) -> Any:
         import zarr
         from zarr.codecs import BloscCodec
 
         row_bytes = max(1, pixels[:1].nbytes or pixels.dtype.itemsize)
         chunk_rows = max(1, min(len(pixels), CHUNK_BYTES // row_bytes))
         self.shard_rows = chunk_rows * min(max(1, SHARD_BYTES // (chunk_rows * row_bytes)), MOST_CHUNKS)
-        self.array = zarr.create_array(
+        return zarr.create_array(
             _store(self.path),
             shape=(0, *pixels.shape[1:]),
             dtype=pixels.dtype,

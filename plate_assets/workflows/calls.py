@@ -59,7 +59,7 @@ def score_wells(
     versions = patch_scores["model_version"].unique().to_list() or [model_version or "none"]
     if len(versions) > 1:
         raise ValueError(f"tiles of one plate were scored by {sorted(versions)}: score the plate again with one model")
-    plate_reason, well_reasons = excluded_wells(exclusions, visit["Metadata_Plate"])
+    plate_reason, well_reasons = excluded_wells(exclusions, str(visit["Metadata_Plate"]))
     out = pl.DataFrame(
         {"Metadata_Well": list(well_reasons), "why_out": list(well_reasons.values())},
         schema={"Metadata_Well": pl.String, "why_out": pl.String},

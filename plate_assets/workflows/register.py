@@ -6,7 +6,7 @@ Belongs here: the order of those steps, and what a reviewer reads. Not here: tra
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -26,7 +26,7 @@ class TrainingRequest:
     """What is to be trained, and with which budget."""
 
     backbone: str
-    mode: str
+    mode: Literal["semi_supervised", "one_class"]
     epochs: int
     tiles_per_epoch: int
     seconds: float

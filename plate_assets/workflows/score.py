@@ -119,12 +119,12 @@ def score_blocks(
 
 def model_facts(bundle: ModelBundle, model_version: str) -> dict[str, str]:
     """What a page says of the model that scored."""
-    architecture = bundle.architecture
+    architecture, reference = bundle.architecture, reference_of(bundle)
     return {
         "model": model_version,
         "backbone": str(architecture.get("backbone", "")),
         "precision": str(architecture.get("precision", "float32")),
-        "reference": ", ".join(sorted(reference_of(bundle)["Metadata_Plate"].unique())) if has_reference(bundle) else "none",
+        "reference": "none" if reference is None else ", ".join(sorted(reference["Metadata_Plate"].unique())),
     }
 
 

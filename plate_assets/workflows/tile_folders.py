@@ -96,7 +96,7 @@ def split_pictures(folder: Path, seed: int) -> pl.DataFrame:
         "group": near_duplicates(np.stack([picture(folder / path, THUMBNAIL_PX) for path in paths])),
     })  # fmt: skip
     # Groups in a drawn order, each class on its own; the share of its class that comes before a group says where it goes.
-    place = np.random.default_rng(seed).permutation(table["group"].max() + 1)[table["group"]]
+    place = np.random.default_rng(seed).permutation(table["group"].n_unique())[table["group"]]
     shuffled = table.with_columns(place=place, kind=pl.col("anomalous").first().over("group")).sort("place", "path")
     before = shuffled.with_columns(before=(pl.int_range(pl.len()) / pl.len()).over("kind"))
     before = before.with_columns(pl.col("before").min().over("group"))["before"]

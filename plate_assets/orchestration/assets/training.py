@@ -1,6 +1,6 @@
 """The training assets: a sample of tiles, their embedding and clusters, labels from people, detectors, and their comparison."""
 
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import polars as pl
@@ -199,7 +199,7 @@ def labelled_patches(patch_clusters: pl.DataFrame, storage: dg.ResourceParam[Sto
 class DetectorConfig(dg.Config):
     """The budget of a training, equal for every backbone, and what its reference scores come from."""
 
-    mode: str = "semi_supervised"
+    mode: Literal["semi_supervised", "one_class"] = "semi_supervised"
     epochs: int = 40
     tiles_per_epoch: int = 2_000
     seconds: float = 7_200.0
@@ -268,7 +268,7 @@ def judged_apart(labels: pl.DataFrame, instance: dg.DagsterInstance, storage: St
 @dg.asset(
     group_name="training",
     code_version="1",
-    deps=[precipitation_detector, expert_labels],
+    deps=[precipitation_detector, expert_labels],  # pyright: ignore[reportArgumentType]
     kinds={"polars", "mlflow"},
     io_manager_key="tables",
     metadata=described(tables.COMPARISON),

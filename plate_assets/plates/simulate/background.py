@@ -54,7 +54,7 @@ def _relative_light(grey: np.ndarray, zoom: float) -> np.ndarray | None:
     if zoom < 1:
         image = ndimage.gaussian_filter(image, 0.45 / zoom)
     image = ndimage.zoom(image, zoom, order=1)
-    if min(image.shape) < 100:
+    if min(image.shape) < 100:  # pyright: ignore[reportArgumentType]
         return None
     even = ndimage.gaussian_filter(image, 30)
     return np.clip(image / np.maximum(even, 1e-6) - 1, -0.6, 0.9) / 2

@@ -71,7 +71,7 @@ def expose(
     lamp = 1 + tilt[0] * row / half + tilt[1] * col / half - look.bowl * ((row / half) ** 2 + (col / half) ** 2)
     inside = 1 / (1 + np.exp(np.clip((distance - radius + 2) * 1.2, -30, 30)))
     image = look.exposure * float(rng.normal(1, 0.02)) * lamp * (wall + look.contrast * 2 * light * inside)
-    image += np.float32(0.008) * smooth_noise(rng, shape, 110)
+    image += np.float32(0.008) * smooth_noise(rng, shape, 110)  # pyright: ignore[reportArgumentType]
     image += np.float32(look.noise) * rng.standard_normal(shape, dtype=np.float32)
     full = FULL[dtype]
     return np.clip(np.rint(image * full), 0, full).astype(dtype)

@@ -25,7 +25,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: flo
     coarse = rng.standard_normal((n_rows, n_cols)).astype(np.float32)
     row = np.arange(shape[0], dtype=np.float32) / scale_px + 1
     col = np.arange(shape[1], dtype=np.float32) / scale_px + 1
-    knots = ndimage.spline_filter(coarse, order=3, output=np.float32)
+    knots = ndimage.spline_filter(coarse, order=3, output=np.float32)  # pyright: ignore[reportArgumentType]
     step = 8 if min(shape) >= 64 else 1  # the field is smooth: every eighth pixel is enough, then linear
     rough = ndimage.map_coordinates(knots, np.meshgrid(row[::step], col[::step], indexing="ij"), order=3, prefilter=False)
     if step > 1:

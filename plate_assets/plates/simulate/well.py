@@ -38,7 +38,8 @@ def draw_well(
     here = [settings.seed, plate, well.row, well.col]
     visit_rng = np.random.default_rng([*here, 11, visit])
     look = plate_look(settings, plate, visit)
-    centre = tuple(float(c) for c in (WELL_PX - 1) / 2 + np.clip(visit_rng.normal(0, 2.5, 2), -6, 6))
+    row, col = (WELL_PX - 1) / 2 + np.clip(visit_rng.normal(0, 2.5, 2), -6, 6)
+    centre = (float(row), float(col))
     radius = RADIUS_PX + float(np.random.default_rng([*here, 12]).normal(0, 1.0))
     severity = well_severity(settings, plate, condition, well, hours)
     cell_rng, fall_rng = np.random.default_rng([*here, 13]), np.random.default_rng([*here, 14])

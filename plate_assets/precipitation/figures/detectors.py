@@ -45,7 +45,7 @@ def anomaly_histogram(calls: pl.DataFrame, title: str) -> bytes:
     groups = [("called", CALLED, pl.col("call")), ("not called", CLEAR, pl.col("call").fill_null(False).not_())]
     for name, colour, which in groups:
         values = known.filter(which.fill_null(False))["anomaly_score"].to_numpy()
-        axes.hist(values, bins=bins, color=colour, alpha=0.75, label=f"{name} ({values.size})")
+        axes.hist(values, bins=bins, color=colour, alpha=0.75, label=f"{name} ({values.size})")  # pyright: ignore[reportArgumentType]
     for threshold in known["threshold"].drop_nulls().unique():
         axes.axvline(threshold, color=INK, linestyle="--", label=f"threshold {threshold:.3f}")
     axes.set_xlim(0, 1)
@@ -103,7 +103,7 @@ def growth_contour(
     ring = {"facecolors": "none", "edgecolors": "#ff0000", "linewidths": 1.4}
     axes.scatter(growth[odd], scores[odd], s=36, label=f"outliers ({odd.sum()})", **ring)
     for at in np.flatnonzero(odd) if len(names) else ():
-        axes.annotate(names[at], (growth[at], scores[at]), fontsize=7, xytext=(4, 3), textcoords="offset points")
+        axes.annotate(names[at], (growth[at], scores[at]), fontsize=7, xytext=(4, 3), textcoords="offset points")  # pyright: ignore[reportArgumentType]
     axes.set_xlabel(growth_label)
     axes.set_ylabel(score_label)
     axes.set_title(f"{title}\nlines hold 50, 80 and 95 % of the wells", fontsize=11)
@@ -125,7 +125,7 @@ def training_curves(curves: Mapping[str, Sequence[float]], title: str, step: str
             axes.plot(x[window - 1 :], smooth, color=f"C{number}", label=f"{name} (mean of {window})")
         else:
             axes.plot(x, y, color=f"C{number}", label=name, marker="." if y.size < 60 else None)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore[reportCallIssue]
     axes.set_xlabel(step)
     axes.set_ylabel("value")
     axes.set_title(title)
