@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
-import polars as pl
 import pytest
 from dagster import DagsterEventType
 
 from plate_assets.orchestration.resources import registry_of
 from plate_assets.settings import Settings
+from tests.made_models import registered
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds; a shared machine may be slow, and what is tested is that it happens, not how fast
@@ -172,31 +171,9 @@ def plates(platform: LivePlatform, tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def champion(platform: LivePlatform) -> str:
-    """A detector with random weights in force on the platform: what it says is noise, how it gets there is not."""
-    import torch
-
-    from plate_assets.precipitation.detector import FORMAT, weights_of
-    from plate_assets.precipitation.fcdd import FCDD
-    from plate_assets.storage.models import ModelBundle
-    from plate_assets.storage.registry import ModelRegistry
-
-    torch.manual_seed(0)
-    architecture = {
-        "format": FORMAT, "science": "precipitation", "backbone": "cnn27", "in_channels": 1, "input_px": 224, "tile_px": 154,
-        "um_per_px": 2.82, "normalisation": "relative", "mean": 0.5, "std": 0.1, "reduction": "mean", "precision": "float32",
-    }  # fmt: skip
-    names = [f"{row}{col:02d}" for row in "ACEG" for col in range(1, 25, 2)]
-    reference = pl.DataFrame({
-        "Metadata_Plate": "CLEAN", "Metadata_Timepoint": "096h", "Metadata_Quadruplet": names,
-        "score": np.random.default_rng(0).normal(1, 0.1, len(names)),
-    })  # fmt: skip
-    registry: ModelRegistry = registry_of(Settings(home=platform.home))
-    version = registry.log_training(
-        run_name="random", params={}, metrics={}, curves={}, figures={}, dataset=reference,
-        bundle=ModelBundle(architecture, weights_of(FCDD("cnn27", 1)), {"reference_scores": reference}),
-        description="random weights", tags={"backbone": "cnn27"}, dagster_run_id="",
-    )  # fmt: skip
-    return registry.promote(version.version, "test", "the only one")
+    """A detector with random weights in force on the platform."""
+    settings = Settings(home=platform.home)
+    return registry_of(settings).promote(registered(settings).version, "test", "the only one")
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+"""A whole night in one process, on a real instance, a real registry and simulated plates: sensor, schedule, jobs, people."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from plate_assets.cli import app
+from plate_assets.definitions import build_definitions
+from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.plates.simulate import SimulationSettings, simulate_plates
+from plate_assets.precipitation.tables import PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
+from plate_assets.settings import Settings
+from plate_assets.storage.arrays import read_stack
+from plate_assets.storage.tables import read_provenance, read_table
+from tests.made_models import registered
+
+PLATES = ["SIM00001_096h", "SIM00002_096h"]
+NUMBERS = ["score", "normalised_score", "anomaly_score", "threshold", "call"]
+
+
+class Lab:
+    """A home with Dagster's instance, and the hands that the daemon would be."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance):
+        self.settings = Settings(home=home, settle_looks=2, threads=2)
+        self.storage, self.registry, self.instance = storage_of(self.settings), registry_of(self.settings), instance
+        self.definitions = build_definitions(self.settings)
+        self.resources = dict(self.definitions.resources or {})
+
+    def tick(self, sensor: str, cursor: str | None = None):
+        context = dg.build_sensor_context(instance=self.instance, resources=self.resources, cursor=cursor)
+        found = self.definitions.resolve_sensor_def(sensor)(context)
+        for request in getattr(found, "dynamic_partitions_requests", None) or ():
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return found
+
+    def night(self):
+        schedule = self.definitions.resolve_schedule_def("night")
+        context = dg.build_schedule_context(
+            instance=self.instance, resources=self.resources, scheduled_execution_time=datetime(2026, 1, 1, 22, tzinfo=UTC)
+        )
+        return schedule(context)
+
+    def run(self, job: str, request: dg.RunRequest) -> None:
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, partition_key=request.partition_key, tags=dict(request.tags),
+            asset_selection=request.asset_selection,
+        )  # fmt: skip
+        assert result.success
+
+    def times(self, asset: str, key: str) -> int:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
+        return len(self.instance.fetch_materializations(wanted, limit=50).records)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Two plates have arrived and were let in; a champion is in force and the night has scored both."""
+    home = tmp_path_factory.mktemp("home")
+    simulate_plates(home / "made", SimulationSettings(plates=2, timepoints_h=(96.0,), layout="operetta", quadruplets=4))
+    (home / "made" / "platemaps").rename(home / "platemaps")
+    (home / "arrivals").mkdir()
+    with (
+        dg.instance_for_test(temp_dir=str(home / "dagster_home"))
+        if (home / "dagster_home").mkdir() is None
+        else None as instance
+    ):
+        lab = Lab(home, instance)
+        lab.champion = registered(lab.settings)
+        lab.registry.promote(lab.champion.version, "test", "the first")
+        for folder in sorted((home / "made").glob("SIM*")):
+            folder.rename(home / "arrivals" / folder.name)
+        lab.looks = [lab.tick("arrivals") for _ in range(2)]
+        for request in lab.looks[-1].run_requests or lab.looks[0].run_requests:
+            lab.run("ingest", request)
+        lab.requests = lab.night()
+        for request in lab.requests:
+            lab.run("score", request)
+        yield lab
+
+
+def test_what_is_complete_by_its_own_list_is_let_in_at_once_and_only_once(lab):
+    assert [request.partition_key for look in lab.looks for request in look.run_requests or ()] == PLATES
+    assert not lab.tick("arrivals").run_requests
+
+
+def test_the_night_names_each_of_its_requests(lab):
+    keys = [request.run_key for request in lab.requests]
+    assert len(set(keys)) == len(keys) == 2 and all(keys)
+
+
+def test_a_call_says_what_it_was_made_of_and_by_which_model(lab):
+    calls = read_provenance(lab.storage.table("quadruplet_calls", "SIM00001_096h"))
+    scores = read_provenance(lab.storage.table("well_scores", "SIM00001_096h"))
+    assert "well_scores/SIM00001_096h" in calls.inputs and "patch_scores/SIM00001_096h" in scores.inputs
+    assert calls.model_version == scores.model_version == lab.champion.uri
+
+
+def test_a_night_with_nothing_new_asks_for_nothing(lab):
+    assert isinstance(lab.night(), dg.SkipReason)
+
+
+def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
+    key = "SIM00001_096h"
+    environment = {
+        "PLATE_ASSETS_HOME": str(lab.settings.home), "PLATE_ASSETS_THREADS": "2", "PLATE_ASSETS_MODEL": lab.settings.model,
+    }  # fmt: skip
+    done = CliRunner().invoke(
+        app, ["score", str(lab.settings.home / "arrivals" / key), "--out", str(tmp_path / "out")], env=environment
+    )
+    assert done.exit_code == 0, done.output
+    tiles, wells, calls = (pl.read_csv(tmp_path / "out" / name) for name in ("tiles.csv", "wells.csv", "quadruplets.csv"))
+    assert tiles["score"].to_list() == pytest.approx(
+        read_stack(lab.storage.stack("patch_scores", key), PATCH_SCORES).table["score"].to_list(), rel=1e-5
+    )
+    stored = read_table(lab.storage.table("well_scores", key), WELL_SCORES)
+    assert wells["score"].to_list() == pytest.approx(stored["score"].to_list(), rel=1e-5)
+    stored = read_table(lab.storage.table("quadruplet_calls", key), QUADRUPLET_CALLS)
+    for name in NUMBERS:
+        assert calls[name].to_list() == pytest.approx(stored[name].to_list(), rel=1e-4), name
+    assert {"report.html", "heatmap.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_a_well_taken_out_is_called_again_without_scoring_its_tiles_again(lab):
+    environment = {"PLATE_ASSETS_HOME": str(lab.settings.home)}
+    well = read_table(lab.storage.table("well_scores", "SIM00002_096h"), WELL_SCORES)["Metadata_Well"][0]
+    done = CliRunner().invoke(app, ["exclude", "SIM00002", well, "--reason", "pipetting", "--author", "ada"], env=environment)
+    assert done.exit_code == 0, done.output
+    (request,) = lab.night()
+    assert request.partition_key == "SIM00002_096h"
+    lab.run("score", request)
+    wells = read_table(lab.storage.table("well_scores", "SIM00002_096h"), WELL_SCORES)
+    out = wells.filter(pl.col("Metadata_Well") == well)
+    assert out["excluded"].all() and "pipetting" in out["reasons"][0]
+    assert lab.times("patch_scores", "SIM00002_096h") == 1 and lab.times("well_scores", "SIM00002_096h") == 2
+
+
+def test_a_champion_that_moves_is_asked_for_once_and_again_when_it_comes_back(lab):
+    seen = lab.tick("champion_moved")
+    assert not seen.run_requests  # everything was scored by this one
+    second = lab.registry.promote(registered(lab.settings, seed=1).version, "test", "better")
+    moved = lab.tick("champion_moved", seen.cursor)
+    assert {request.partition_key for request in moved.run_requests} == set(PLATES)
+    assert all("patches" not in str(request.asset_selection) for request in moved.run_requests)
+    assert isinstance(lab.tick("champion_moved", moved.cursor), dg.SkipReason)
+    for request in moved.run_requests:
+        lab.run("score", request)
+    lab.registry.rollback("test", "it was not")
+    back = lab.tick("champion_moved", moved.cursor)
+    assert {request.partition_key for request in back.run_requests} == set(PLATES)
+    keys = [request.run_key for look in (moved, back) for request in look.run_requests]
+    assert len(set(keys)) == 4 and second
+    assert lab.times("patches", "SIM00001_096h") == lab.times("growth", "SIM00001_096h") == 1
