@@ -42,7 +42,7 @@ def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, 
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})
-        budget = {"epochs": 10, "tiles_per_epoch": 1_200, "seconds": 120.0, "input_px": 112, "seed": seed}
+        budget = {"epochs": 10, "tiles_per_epoch": 1_200, "seconds": 120.0, "input_px": 144, "seed": seed}
         player.job("train", {"precipitation_detector": budget}, "cnn27")
         player.job("compare", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")

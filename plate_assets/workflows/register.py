@@ -63,7 +63,8 @@ def train_and_register(
     A reference plate that lies in the training split would make its own scores look too clean, so such plates are refused.
     """
     from plate_assets.precipitation.figures import training_curves
-    from plate_assets.workflows.references import clean_reference, wells_of
+    from plate_assets.workflows.precision import choose_precision
+    from plate_assets.workflows.references import clean_reference
     from plate_assets.workflows.train import TrainConfig, train_detector
 
     config = TrainConfig(
@@ -73,20 +74,20 @@ def train_and_register(
     )  # fmt: skip
     trained = train_detector(sample.array, labelled, config, checkpoint=checkpoint, progress=progress)
     trained_on = set(labelled.filter(pl.col("split") == "train")["Metadata_Plate"])
-    wells = []
-    for plate in reference_plates:
-        if plate.plates & trained_on:
-            raise ValueError(
-                f"{plate.acquisition_id} cannot serve as reference: the detector was trained on tiles of its plate; name other "
-                "reference acquisitions in the run's configuration, or sample the training tiles from other plates"
-            )
-        wells.append(wells_of(plate, trained.detector, "reference", progress))
-    reference = clean_reference(wells, expert_labels)
+    unseen = (apart_from(plate, trained_on) for plate in reference_plates)
+    precision = choose_precision(unseen, trained.detector, expert_labels, request.contamination)
+    trained.detector.architecture["precision"] = precision.chosen
+    reference = clean_reference(precision.wells, expert_labels)
     bundle = ModelBundle(
         trained.detector.architecture, trained.detector.weights, {"reference_scores": reference} if reference.height else {}
     )
     figures = {"training curves": training_curves(trained.curves, f"{request.backbone}: loss by epoch")}
-    facts = {**trained.metrics, "reference conditions": reference.height, "data fingerprint": fingerprint(labelled)}
+    facts = {
+        **trained.metrics,
+        **precision.facts,
+        "reference conditions": reference.height,
+        "data fingerprint": fingerprint(labelled),
+    }
     version = registry.log_training(
         run_name=f"{request.backbone}-{run_id[:8]}",
         params=asdict(request),
@@ -100,6 +101,16 @@ def train_and_register(
         dagster_run_id=run_id,
     )
     return Registered(version, facts, figures)
+
+
+def apart_from(plate: "StoredPlate", trained_on: set[str]) -> "StoredPlate":
+    """The plate, where the detector did not learn from it; ValueError otherwise."""
+    if plate.plates & trained_on:
+        raise ValueError(
+            f"{plate.acquisition_id} cannot serve as reference: the detector was trained on tiles of its plate; name other "
+            "reference acquisitions in the run's configuration, or sample the training tiles from other plates"
+        )
+    return plate
 
 
 def review_text(request: TrainingRequest, trained: "TrainedDetector", reference: pl.DataFrame) -> str:

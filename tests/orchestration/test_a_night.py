@@ -11,11 +11,14 @@ from typer.testing import CliRunner
 from plate_assets.cli import app
 from plate_assets.definitions import build_definitions
 from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.orchestration.stored_plates import stored_plate
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
-from plate_assets.precipitation.tables import PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
+from plate_assets.precipitation.detector import Detector
+from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.tables import read_provenance, read_table
+from plate_assets.workflows.precision import choose_precision
 from tests.made_models import registered
 
 PLATES = ["SIM00001_096h", "SIM00002_096h"]
@@ -123,6 +126,18 @@ def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
     for name in NUMBERS:
         assert calls[name].to_list() == pytest.approx(stored[name].to_list(), rel=1e-4), name
     assert {"report.html", "heatmap.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_the_faster_precision_is_taken_only_where_it_changes_nothing(lab):
+    bundle = lab.registry.load(lab.champion.uri)
+    detector = Detector.from_parts(bundle.architecture, bundle.weights)
+    experts = EXPERT_LABELS.empty()
+    check = choose_precision((stored_plate(lab.storage, lab.settings, key) for key in PLATES), detector, experts, 0.01)
+    stored = [read_table(lab.storage.table("well_scores", key), WELL_SCORES) for key in PLATES]
+    assert [table.height for table in check.wells] == [table.height for table in stored]
+    allowed = check.changed_calls == 0 and check.spearman >= 0.99 and check.seconds["bfloat16"] < check.seconds["float32"]
+    assert check.chosen == ("bfloat16" if allowed else "float32")
+    assert choose_precision([], detector, experts, 0.01).chosen == "float32"
 
 
 def test_a_well_taken_out_is_called_again_without_scoring_its_tiles_again(lab):

@@ -1,0 +1,32 @@
+"""The command: `python -m benchmarks [scoring|plates|arrivals …] [--wells N]` prints one JSON object."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable
+
+
+def main() -> None:
+    """Run the chosen benchmarks, all of them by default."""
+    from benchmarks import arrivals, plates, scoring
+
+    known: dict[str, Callable[[argparse.Namespace], dict]] = {
+        "scoring": lambda given: scoring.measure(given.tiles, given.loop_tiles),
+        "plates": lambda given: plates.measure(given.quadruplets, given.backbone),
+        "arrivals": lambda given: arrivals.measure(given.acquisitions),
+    }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", nargs="*", choices=[[], *known], help="; ".join(known))
+    parser.add_argument("--tiles", type=int, default=4_608, help="tiles scored in batches: a plate of 384 wells has 4,608")
+    parser.add_argument("--loop-tiles", type=int, default=256, help="tiles scored one at a time")
+    parser.add_argument("--quadruplets", type=int, default=96, help="conditions on each plate")
+    parser.add_argument("--backbone", default="resnet101")
+    parser.add_argument("--acquisitions", type=int, default=10_000)
+    given = parser.parse_args()
+    machine = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
+    print(json.dumps({"machine": machine, **{name: known[name](given) for name in given.which or known}}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Detectors without training: speed does not depend on what the weights say."""
+
+from plate_assets.precipitation.detector import FORMAT, Detector, weights_of
+from plate_assets.precipitation.fcdd import FCDD
+
+
+def random_detector(backbone: str, precision: str = "float32") -> Detector:
+    """A detector with random weights."""
+    import torch
+
+    from plate_assets.learning.catalogue import backbone_named
+
+    torch.manual_seed(0)
+    architecture = {
+        "format": FORMAT, "science": "precipitation", "backbone": backbone, "in_channels": 1, "tile_px": 154,
+        "input_px": backbone_named(backbone).input_px, "um_per_px": 2.82, "normalisation": "relative", "mean": 0.5, "std": 0.1,
+        "reduction": "mean", "precision": precision,
+    }  # fmt: skip
+    return Detector(architecture, weights_of(FCDD(backbone, 1)))

@@ -1,0 +1,67 @@
+"""Whole plates: the overhead of `score` over its pure forward time, peak memory, and how time grows with plates."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SCORE = """
+import json, resource, sys, time
+from pathlib import Path
+from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.precipitation.detector import Detector
+from plate_assets.storage.models import read_bundle
+from plate_assets.workflows.report import write_report
+from plate_assets.workflows.score import score_folder
+prepare_arithmetic()
+model, out, *folders = map(Path, sys.argv[1:])
+forward, score = [0.0], Detector.score
+def timed(*given, **named):
+    began = time.perf_counter()
+    found = score(*given, **named)
+    forward[0] += time.perf_counter() - began
+    return found
+Detector.score = timed
+bundle, began = read_bundle(model), time.perf_counter()
+for folder in folders:
+    work = out / folder.name
+    work.mkdir(parents=True)
+    write_report(score_folder(str(folder), work, bundle, "file:benchmark"), bundle, work / "report", links={}, channel=None)
+seconds = time.perf_counter() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"seconds": seconds, "forward": forward[0], "peak GiB": peak}))
+"""
+
+
+def measure(quadruplets: int, backbone: str) -> dict[str, float]:
+    """Every figure comes from a process of its own, so that no plate is measured with another one's memory."""
+    from benchmarks.models import random_detector
+    from plate_assets.plates.simulate import SimulationSettings, simulate_plates
+    from plate_assets.storage.models import ModelBundle, write_bundle
+
+    with tempfile.TemporaryDirectory() as kept:
+        place = Path(kept)
+        simulate_plates(place / "plates", SimulationSettings(plates=2, timepoints_h=(96.0,), quadruplets=quadruplets))
+        few = SimulationSettings(plates=4, timepoints_h=(96.0,), quadruplets=max(4, quadruplets // 8))
+        simulate_plates(place / "few", few)
+        for name in (backbone, "cnn27"):
+            detector = random_detector(name, "bfloat16")
+            write_bundle(ModelBundle(detector.architecture, detector.weights, {}), place / name)
+        whole, small = (sorted((place / name).glob("SIM*")) for name in ("plates", "few"))
+        one, two = (run(place / backbone, place / f"out{n}", whole[:n]) for n in (1, 2))
+        growing = [run(place / "cnn27", place / f"few{n}", small[:n])["seconds"] for n in (1, 2, 4)]
+    return {
+        "wells of a plate": 4 * quadruplets,
+        f"score over forward, {backbone}": one["seconds"] / one["forward"],
+        "peak GiB, one plate": one["peak GiB"],
+        "peak GiB, two plates": two["peak GiB"],
+        "time of 2 plates over 1": growing[1] / growing[0],
+        "time of 4 plates over 1": growing[2] / growing[0],
+    }
+
+
+def run(model: Path, out: Path, folders: list[Path]) -> dict[str, float]:
+    """Score folders in a fresh process."""
+    done = subprocess.run([sys.executable, "-c", SCORE, model, out, *folders], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
