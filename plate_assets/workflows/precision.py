@@ -45,8 +45,8 @@ def choose_precision(
 ) -> PrecisionCheck:
     """bfloat16 where it is faster, changes no call, moves the AUC by 0.005 at most and keeps Spearman's rho at 0.99.
 
-    Else float32, and so without plates, where nothing was shown. The calls are those that each plate gets from the others' clean
-    conditions.
+    Else float32, and so without plates, where nothing was shown. The calls are those that each plate gets from the clean
+    conditions of the others.
     """
     seconds, wells = {"float32": 0.0, "bfloat16": 0.0}, {"float32": [], "bfloat16": []}
     variants = {name: replace(detector, architecture={**detector.architecture, "precision": name}) for name in wells}
