@@ -63,9 +63,7 @@ def expose(
     col = (np.arange(shape[1], dtype=np.float32) - centre[1])[None, :]
     distance = np.hypot(row, col)
     table, step = _wall(radius, float(rng.uniform(0.8, 1.2)))
-    at = np.minimum(distance / step, len(table) - 2)
-    low = at.astype(np.int32)
-    wall = table[low] + (at - low) * (table[low + 1] - table[low])
+    wall = table[np.minimum(distance * np.float32(1 / step), len(table) - 1).astype(np.int32)]
     half = shape[0] / 2
     tilt = [float(t) for t in look.tilt + rng.normal(0, 0.015, 2)]
     lamp = 1 + tilt[0] * row / half + tilt[1] * col / half - look.bowl * ((row / half) ** 2 + (col / half) ** 2)
@@ -80,7 +78,7 @@ def expose(
 @lru_cache(maxsize=64)
 def _wall(radius: float, steep: float) -> tuple[np.ndarray, float]:
     """Brightness along the radius: even, a meniscus that darkens towards the wall, a bright edge, the dark wall."""
-    step = 0.5
+    step = 0.25
     r = np.arange(0, 1.75 * radius, step)
     meniscus = 1 - 0.10 * steep * np.exp(-np.clip(radius - r, 0, None) / 28)
     edge = 0.55 * steep * np.exp(-0.5 * ((r - radius - 5) / 2.2) ** 2) + 0.12 * np.exp(-0.5 * ((r - radius - 34) / 7) ** 2)

@@ -102,7 +102,7 @@ def _needles(rng: np.random.Generator, n: int) -> np.ndarray:
         half = rng.uniform(3.0, 7.0, n)[:, None, None]
         u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
         ends = 1 / (1 + np.exp((np.abs(u - 0.5 * half) - half) * 2.5))
-        line = ends * (0.42 * np.exp(-((v - 0.6) ** 2) / 0.8) - 0.42 * np.exp(-((v + 0.9) ** 2) / 0.8))
+        line = 0.34 * ends * (np.exp(-((v - 0.6) ** 2) / 0.8) - np.exp(-((v + 0.9) ** 2) / 0.8))
         total += line * (rng.random(n)[:, None, None] < (1.0, 0.5, 0.3)[number])
     return total * rng.uniform(0.6, 1.0, n)[:, None, None]
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from plate_assets.plates.acquisition import check_acquisition_id
 from plate_assets.plates.layout import PlateFormat, Well
 
 WELL_PX = 1200
@@ -42,10 +43,16 @@ class SimulationSettings:
             raise ValueError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
-        if self.plates < 1 or not self.visits:
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed}: a whole number from 0 on is needed")
+        if self.plates < 1 or not (self.timepoints or self.timepoints_h):
             raise ValueError("a simulation needs one plate and one time point or more")
+        if not all(0 <= hours < 10_000 for hours in self.timepoints_h):
+            raise ValueError(f"time points of {self.timepoints_h} h: hours since the culture began are needed, below 10,000")
         if len({name for name, _ in self.visits}) < len(self.visits):
             raise ValueError(f"a time point is named twice: {[name for name, _ in self.visits]}")
+        for name, _ in self.visits:
+            check_acquisition_id(f"{self.plate_prefix}{self.seed:02d}{self.plates:03d}_{name}")  # it becomes a folder
         if not 0 <= self.precipitating <= 1:
             raise ValueError(f"precipitating={self.precipitating}: it is a share, from 0 to 1")
         if self.background is not None and not Path(self.background).is_dir():
