@@ -20,6 +20,7 @@ CELL_UM = (
     45.0  # distance below which two peaks are one cell; counts the cells of real phase-contrast fields within a few per cent
 )
 LEAST, MOST = 2.0, 8.0  # between these multiples of the empty background's texture lies the threshold
+ROUNDING = 12**-0.5  # standard deviation of rounding to whole grey levels: a texture below it is none
 WALL_MARGIN_UM = 40.0  # the meniscus and the wall's edge are no cells
 
 
@@ -53,8 +54,8 @@ def measure_growth(image: np.ndarray, um_per_px: float | None = None, area: Cult
         inside = culture_mask(small.shape, CultureArea((area.row - offset) / factor, (area.col - offset) / factor, radius))
     if not inside.any() or not np.ptp(small[inside]):
         return Growth(0.0, None if um_per_px is None else 0.0, np.zeros(small.shape, bool), factor)
-    light = small / np.maximum(_lamp(small, inside, 90 / scale), 1e-6) - 1
-    texture = _local_std(light, max(3, round(TEXTURE_UM / scale)))
+    lamp = np.maximum(_lamp(small, inside, 90 / scale), 1e-6)
+    texture = np.maximum(_local_std(small / lamp - 1, max(3, round(TEXTURE_UM / scale))), ROUNDING / lamp)
     raised = texture > texture_threshold(texture[inside])
     covered = _tidied(raised & inside, scale)
     density = None
