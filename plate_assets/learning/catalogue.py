@@ -27,9 +27,9 @@ BACKBONES: dict[str, Backbone] = {
         Backbone("cnn27", "CNN27", 224, 28, "whole: 27 layers before the head", 8, 68, 128),
         Backbone("vgg16", "VGG16", 224, 14, "after block 4", 16, 100, 512),
         Backbone("resnet101", "ResNet101", 224, 14, "after stage 3", 16, 835, 1024),
-        Backbone("inceptionv3", "InceptionV3", 299, 17, "before the last grid reduction", 16, 0, 768),
-        Backbone("inceptionresnetv2", "Inception-ResNetV2", 299, 17, "before the last grid reduction", 16, 0, 1088),
-        Backbone("xception", "Xception", 299, 19, "before the last grid reduction", 16, 0, 728),
+        Backbone("inceptionv3", "InceptionV3", 299, 17, "before the last grid reduction", 16, 927, 768),
+        Backbone("inceptionresnetv2", "Inception-ResNetV2", 299, 17, "before the last grid reduction", 16, 2335, 1088),
+        Backbone("xception", "Xception", 299, 19, "before the last grid reduction", 16, 859, 728),
     )
 }
 

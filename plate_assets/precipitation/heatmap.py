@@ -26,9 +26,7 @@ def spread(maps: np.ndarray, backbone: Backbone, input_px: int, sigma: float | N
     The weights at each pixel sum to one, so that a constant map stays constant up to the border (the reference lets it fade).
     """
     sigma = sigma or gaussian_sigma(backbone.receptive_px, input_px)
-    side = (
-        min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1) if backbone.receptive_px else 2 * math.ceil(4 * sigma) + 1
-    )
+    side = min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1)
     place = torch.arange(side, dtype=torch.float32) - side // 2
     line = torch.exp(-0.5 * (place / sigma) ** 2)
     kernel = torch.outer(line, line)[None, None]

@@ -142,10 +142,10 @@ def score_folder_of_tiles(folder: Path, bundle: ModelBundle, progress: Progress 
     """Score every picture under a folder: path (relative to it) and score, in the order of the paths."""
     from plate_assets.precipitation.detector import Detector
 
-    detector = Detector.from_parts(bundle.architecture, bundle.weights)
     paths = pictures_in(folder)
     if not paths:
         raise TileFolderError(f"{folder} holds no picture: {', '.join(sorted(SUFFIXES))} are read")
+    detector = Detector.from_parts(bundle.architecture, bundle.weights)
     side, scores = int(detector.architecture["input_px"]), []
     for start in range(0, len(paths), 64):
         batch = np.stack([picture(folder / path, side) for path in paths[start : start + 64]])
