@@ -1,4 +1,4 @@
-"""What falls out of a medium, and what dying cells leave: rash, needles, grains, necrotic debris, each of 10-20 µm.
+"""What falls out of a medium, and what dying cells leave: rash, grains and necrotic debris of 10-20 µm, needles.
 
 Belongs here: pictures of single particles, how many at each severity, where they lie. Not here: look-alikes (`optics`).
 """
@@ -94,7 +94,7 @@ def _rash(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _needles(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Needle of 1-1.5 px by 7-20 px, alone or as a sheaf of two or three; bright on one side, dark on the other."""
+    """Needle of 1-1.5 px by 6-14 px (17-40 µm), alone or in a sheaf of two or three; one side bright, the other dark."""
     y, x = _offsets(n)
     total = np.zeros((n, _SIZE, _SIZE))
     for number in range(3):
