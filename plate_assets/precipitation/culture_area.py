@@ -13,6 +13,7 @@ CULTURE_AREA_PX = 925_112  # Yasuno's culture area: a radius of 542.65 px
 CULTURE_RADIUS_UM = float(np.sqrt(CULTURE_AREA_PX / np.pi)) * REFERENCE_UM_PER_PX  # 1530.3 µm
 RADIUS_TOLERANCE = 0.06  # how far a found radius may lie from the expected one
 MIN_WALL_SHARE = 0.5  # share of the wall's directions in which an edge must be found
+RIM, RIM_SHARE = 0.03, 0.25  # a rim's width as a share of the radius, at most; its edges' steepness of the steepest, at least
 _DIRECTIONS = 180
 
 
@@ -44,8 +45,8 @@ def find_culture_area(image: np.ndarray, um_per_px: float | None = None) -> Cult
 
     image: (rows, columns), any real type. um_per_px: pixel size, 2.82 where unknown; the radius is expected within 6 % of
     1530.3 µm. Two steps on the image shrunk to about 300 px: strong edges vote for centres along their gradient (Hough, with
-    the radius known roughly), then the edge is read along 180 directions and a circle is fitted to those that agree. It is the steepest edge: where a well has a
-    bright rim, that is the rim's outer side, and the radius comes out up to 2 % too large.
+    the radius known roughly), then the edge is read along 180 directions and a circle is fitted to those that agree. Where the
+    wall has a rim, the rim's inner edge counts.
     """
     default = default_culture_area(image.shape, um_per_px)
     if default.radius > 0.75 * min(image.shape[:2]) or default.radius < 20:
@@ -59,9 +60,10 @@ def find_culture_area(image: np.ndarray, um_per_px: float | None = None) -> Cult
     circle = _fit(smooth, centre, expected)
     if circle is None:
         return default
-    row, col, radius = (value * factor for value in circle)
+    row, col, radius = circle
+    radius = factor * _inner_edge(small, (row, col), radius)
     offset = (factor - 1) / 2  # the centre of a block of pixels
-    return CultureArea(row + offset, col + offset, radius, found=True)
+    return CultureArea(factor * row + offset, factor * col + offset, radius, found=True)
 
 
 def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
@@ -118,6 +120,18 @@ def _fit(image: np.ndarray, centre: tuple[float, float], radius: float) -> tuple
     if agree.mean() < MIN_WALL_SHARE or abs(best / radius - 1) > RADIUS_TOLERANCE:
         return None
     return row, col, best
+
+
+def _inner_edge(image: np.ndarray, centre: tuple[float, float], radius: float) -> float:
+    """Radius of the innermost edge of the wall: where it has a rim, the steepest edge is the rim's outer one."""
+    angles = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
+    steps = np.arange(-RIM * radius, RIM * radius, 0.25)
+    at = [centre[0] + np.outer(np.sin(angles), radius + steps), centre[1] + np.outer(np.cos(angles), radius + steps)]
+    profile = np.median(ndimage.map_coordinates(image, at, order=1, mode="nearest"), axis=0)  # cells are not all around
+    slope = np.abs(np.gradient(profile))
+    peaks = 1 + np.flatnonzero((slope[1:-1] >= slope[:-2]) & (slope[1:-1] > slope[2:]))
+    steep = peaks[slope[peaks] > RIM_SHARE * slope.max()]
+    return radius + float(steps[steep[0]]) if steep.size else radius
 
 
 def _circle(points: np.ndarray, tolerance: float) -> tuple[float, float, float] | None:
