@@ -305,6 +305,7 @@ def doctor() -> None:
 def demo(
     quadruplets: Annotated[int, typer.Option(min=4, max=96, help="Conditions on each plate.")] = 12,
     seed: int = 0,
+    background: Annotated[Path | None, typer.Option(help="Folder of real images that serve as cells.")] = None,
 ) -> None:
     """From nothing to a scored plate: simulate, run the nightly job through Dagster, train, label, promote, score, report."""
     from plate_assets.definitions import build_definitions
@@ -313,7 +314,7 @@ def demo(
 
     with _mendable():
         settings = Settings()
-        run_demo(build_definitions(settings), settings, quadruplets, seed, say=typer.echo)
+        run_demo(build_definitions(settings), settings, quadruplets, seed, background, say=typer.echo)
 
 
 def main() -> None:

@@ -23,14 +23,16 @@ PRECIPITATING = 0.35  # of the conditions: a screen's plates hold more than a ro
 SAY = Callable[[str], None]
 
 
-def run_demo(definitions: dg.Definitions, settings: Settings, quadruplets: int, seed: int, say: SAY) -> None:
+def run_demo(
+    definitions: dg.Definitions, settings: Settings, quadruplets: int, seed: int, background: Path | None, say: SAY
+) -> None:
     """Play a laboratory's first days on simulated plates; leaves everything in the platform's home for `make ui`."""
     began = time.monotonic()
     prepare_home(settings)
     storage, registry = storage_of(settings), registry_of(settings)
     with dg.DagsterInstance.get() as instance:
         player = Player(definitions, settings, storage, instance, say, began)
-        truth = player.simulate(quadruplets, seed)
+        truth = player.simulate(quadruplets, seed, background)
         plates = sorted(truth["Metadata_Plate"].unique())
         player.arrivals()
         player.night("tiles and growth, before there is a model")
@@ -90,7 +92,7 @@ class Player:
     def say(self, text: str) -> None:
         self._say(f"[{time.monotonic() - self.began:4.0f} s] {text}")
 
-    def simulate(self, quadruplets: int, seed: int) -> pl.DataFrame:
+    def simulate(self, quadruplets: int, seed: int, background: Path | None) -> pl.DataFrame:
         """Write the plates where the microscope would; returns the truth of their conditions."""
         from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 
@@ -105,6 +107,7 @@ class Player:
                 layout="operetta",
                 quadruplets=quadruplets,
                 precipitating=PRECIPITATING,
+                background=background,
             ),
         )
         arrivals, platemaps = Path(self.settings.arrivals_root), Path(self.settings.platemaps_root)
