@@ -1,19 +1,21 @@
-"""The command: `python -m benchmarks [scoring|plates|arrivals …] [--wells N]` prints one JSON object."""
+"""The command: `python -m benchmarks [scoring|plates|baseline|arrivals …] [--wells N]` prints one JSON object."""
 
 import argparse
 import json
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 
 def main() -> None:
     """Run the chosen benchmarks, all of them by default."""
-    from benchmarks import arrivals, plates, scoring
+    from benchmarks import arrivals, baseline, plates, scoring
 
     known: dict[str, Callable[[argparse.Namespace], dict]] = {
         "scoring": lambda given: scoring.measure(given.tiles, given.loop_tiles),
         "plates": lambda given: plates.measure(given.quadruplets, given.backbone),
+        "baseline": lambda given: baseline.measure(given.quadruplets, background=given.background),
         "arrivals": lambda given: arrivals.measure(given.acquisitions),
     }
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=4_608, help="tiles scored in batches: a plate of 384 wells has 4,608")
     parser.add_argument("--loop-tiles", type=int, default=256, help="tiles scored one at a time")
     parser.add_argument("--quadruplets", type=int, default=96, help="conditions on each plate")
+    parser.add_argument("--background", type=Path, help="real images that serve as the baseline's cells")
     parser.add_argument("--backbone", default="resnet101")
     parser.add_argument("--acquisitions", type=int, default=10_000)
     given = parser.parse_args()

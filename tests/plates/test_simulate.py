@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from plate_assets.plates.layout import Well
+from plate_assets.plates.layout import PlateFormat, Well
 from plate_assets.plates.platemap import read_platemap
 from plate_assets.plates.readers import open_acquisition
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
@@ -19,7 +20,8 @@ from plate_assets.plates.simulate.plan import CHEMICAL, KINDS, Condition, plate_
 from plate_assets.plates.simulate.precipitates import draw_precipitate
 from plate_assets.plates.simulate.well import draw_well
 from plate_assets.precipitation.culture_area import CultureArea
-from plate_assets.precipitation.geometry import geometry_for
+from plate_assets.precipitation.geometry import WellGeometry, geometry_for
+from plate_assets.precipitation.tiles import cut_tiles, local_std
 
 SMALL = SimulationSettings(quadruplets=2, timepoints_h=(24.0, 96.0), seed=3, precipitating=0.5, masks=True, workers=2)
 
@@ -235,3 +237,21 @@ def test_16_bit_plates_hold_the_same_wells_in_finer_steps(flat):
     fine = draw_well(replace(SMALL, dtype="uint16"), 0, 0, condition, condition.quadruplet, None)
     assert fine.image.dtype == np.uint16
     assert np.abs(fine.image / 257 - coarse.image).max() <= 0.51
+
+
+def test_the_trivial_baseline_does_not_tell_precipitated_quadruplets():
+    """The largest local standard deviation of a quadruplet: `python -m benchmarks baseline` measures it on larger plates."""
+    settings = SimulationSettings(seed=1, quadruplets=16, timepoints_h=(96.0,), precipitating=0.5)
+
+    def largest(well_and_condition):
+        well, condition = well_and_condition
+        image = draw_well(settings, 0, 0, condition, well, None).image
+        return local_std(cut_tiles(image, WellGeometry.inference())).max()
+
+    conditions = plate_conditions(settings, 0)
+    wells = [(well, one) for one in conditions for well in PlateFormat(384).quadruplets()[one.quadruplet.name]]
+    with ThreadPoolExecutor(2) as pool:
+        scores = np.array(list(pool.map(largest, wells))).reshape(-1, 4).max(axis=1)
+    bad = np.array([one.severity(96.0) > 0 for one in conditions])
+    higher = scores[bad][:, None] > scores[~bad][None, :]
+    assert bad.sum() >= 7 and higher.mean() < 0.75  # the AUC
