@@ -31,14 +31,13 @@ def local_std(tiles: np.ndarray, window: int = WINDOW_PX) -> np.ndarray:
     """Trivial baseline: the largest standard deviation in a window of `window` px inside each tile, (n,) float64.
 
     tiles: (n, t, t[, 3]); colours count as their mean. The result is a share of the type's range (of 1 for floats). Only
-    windows that lie wholly inside the tile count, so that no border is invented. Each tile's mean is taken off first, so that
-    the difference of squares loses nothing on a bright, flat tile.
+    windows that lie wholly inside the tile count, so that no border is invented. Sums are in double precision, so that the
+    difference of squares loses nothing on a bright, flat tile.
     """
     grey = tiles.astype(np.float32) if tiles.ndim == 3 else tiles.mean(axis=-1, dtype=np.float32)
     if tiles.dtype.kind in "ui":
         grey /= np.float32(np.iinfo(tiles.dtype).max)
     window = min(window, grey.shape[1])
-    grey -= grey.mean(axis=(1, 2), keepdims=True)
     size = (1, window, window)
     mean = ndimage.uniform_filter(grey, size, output=np.float64)  # pyright: ignore[reportArgumentType]
     square = ndimage.uniform_filter(grey.astype(np.float64) ** 2, size)  # pyright: ignore[reportArgumentType]

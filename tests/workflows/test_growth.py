@@ -75,6 +75,15 @@ def test_a_broken_image_leaves_an_empty_row_and_the_sites_of_a_well_their_mean(t
     assert table["culture_radius_px"].null_count() == 3  # a field shows no wall
 
 
+def test_where_no_wall_was_found_growth_is_told_and_its_place_is_not(tmp_path):
+    (tmp_path / "P_024h").mkdir()
+    cells = np.kron(np.random.default_rng(0).normal(120, 20, (150, 150)), np.ones((8, 8)))
+    tifffile.imwrite(tmp_path / "P_024h" / "A01.tif", cells.clip(0, 255).astype(np.uint8))
+    row = table_of(tmp_path / "P_024h", ReadOptions(pixel_um=2.82)).row(0, named=True)
+    assert row["confluence"] is not None and row["cell_density_mm2"] is not None
+    assert row["culture_row_px"] is row["culture_col_px"] is row["culture_radius_px"] is None
+
+
 def test_real_fields_have_a_confluence_and_no_culture_area(real_data):
     operetta = table_of(real_data / "operetta-harmony-384" / "tests" / "operetta_plate")
     assert operetta["Metadata_Well"].to_list() == ["C03"] and operetta["culture_radius_px"].null_count() == 1
