@@ -1,0 +1,44 @@
+"""The doctor: a bare machine is told what to mend, a made home lacks a champion only, and what it asks leaves nothing behind."""
+
+import shutil
+from pathlib import Path
+
+from plate_assets.orchestration.doctor import examine
+from plate_assets.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def answers(settings: Settings) -> dict[str, tuple[bool, str]]:
+    return {finding.what: (finding.ok, finding.said) for finding in examine(settings)}
+
+
+def test_a_bare_home_is_told_what_to_mend(tmp_path, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    found = answers(Settings(home=tmp_path / "home"))
+    ok, said = found["arrivals"]
+    assert not ok and "make it, or set PLATE_ASSETS_ARRIVALS" in said
+    assert not found["history"][0] and "DAGSTER_HOME" in found["history"][1]
+
+
+def test_a_made_home_lacks_a_champion_only_and_stays_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "arrivals").mkdir()
+    (tmp_path / "storage").mkdir()
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path / "dagster.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    found = answers(Settings(home=tmp_path))
+    mend = {what: said for what, (ok, said) in found.items() if not ok and what != "alibi-detect"}
+    assert list(mend) == ["model registry"] and "plate-assets promote" in mend["model registry"]
+    assert not list((tmp_path / "storage").iterdir()) and not list((tmp_path / "arrivals").iterdir())
+
+
+def test_another_launcher_is_found_out(tmp_path, monkeypatch):
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    ok, said = answers(Settings(home=tmp_path))["launcher"]
+    assert not ok and "killed runs would stay STARTED" in said
+
+
+def test_a_registry_that_cannot_be_reached_is_a_finding_and_no_crash(tmp_path):
+    found = answers(Settings(home=tmp_path, mlflow_tracking_uri="sqlite:////nowhere/at/all/mlflow.db"))
+    assert not found["model registry"][0]
