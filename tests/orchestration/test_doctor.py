@@ -1,4 +1,4 @@
-"""The doctor: a bare machine is told what to mend, a made home lacks a champion only, and what it asks leaves nothing behind."""
+"""A bare machine is told what to mend, a made home lacks a champion only, and what it asks leaves nothing behind."""
 
 import shutil
 from pathlib import Path
