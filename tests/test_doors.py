@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.syntax import syntax
+
 ROOT = Path(__file__).parent.parent
-SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted((ROOT / "plate_assets").rglob("*.py"))}
+SOURCES = {str(path.relative_to(ROOT)): syntax(path) for path in sorted((ROOT / "plate_assets").rglob("*.py"))}
 
 # Each of these can run code that lies in the file it reads.
 RUNS_FOREIGN_CODE = (

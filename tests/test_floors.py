@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.syntax import syntax
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = "plate_assets"
 SCIENCES = {"precipitation", "dry_mass", "drift", "artifacts", "staining"}
@@ -63,7 +65,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def tree(module: str) -> ast.Module:
-    return ast.parse(modules()[module].read_text(), filename=str(modules()[module]))
+    return syntax(modules()[module])
 
 
 def room(module: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import plate_assets
+from tests.syntax import syntax
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -45,7 +46,7 @@ def imported(folder: str) -> dict[str, str]:
     """Top-level modules that a folder's files import, at any level, with one file that does."""
     found = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(syntax(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             found |= {name.split(".")[0]: str(path.relative_to(ROOT)) for name in names}
