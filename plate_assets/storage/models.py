@@ -99,7 +99,7 @@ def _contents(bundle: ModelBundle) -> dict[str, bytes]:
         contents = {ARCHITECTURE: json_bytes(bundle.architecture)}
     except (TypeError, ValueError) as error:
         raise ModelError(f"the architecture is not JSON: {error}; give numbers, texts, lists and dicts only") from error
-    weights = {name: np.ascontiguousarray(weight) for name, weight in sorted(bundle.weights.items())}
+    weights = {name: np.asarray(weight, order="C") for name, weight in sorted(bundle.weights.items())}
     if unfit := [name for name, weight in weights.items() if weight.dtype.kind not in "buif"]:
         raise ModelError(f"the weights {unfit} are not numbers: a weight is an array of numbers")
     contents[WEIGHTS] = save(weights)
