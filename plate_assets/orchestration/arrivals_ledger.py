@@ -1,7 +1,7 @@
 """Where the arrivals sensor keeps what it has seen: one small file, replaced whole.
 
-Belongs here: reading and writing the ledger, and finding an acquisition's folder in it. Not here: what the ledger means
-(`plates.arrivals`).
+Belongs here: reading and writing the ledger, what of it a run is told, and finding an acquisition's folder in it. Not here:
+what the ledger means (`plates.arrivals`).
 """
 
 from upath import UPath
@@ -11,6 +11,8 @@ from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.arrivals import Ledger
 from plate_assets.settings import Settings
 from plate_assets.storage.files import write_bytes
+
+SIGNATURE_TAG = "plate_assets/signature"  # of a run: what the folder's files were when the sensor let it in
 
 
 def read_ledger(storage: Storage) -> Ledger:

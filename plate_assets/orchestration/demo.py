@@ -39,7 +39,7 @@ def run_demo(
         player.expert_labels(truth, plates[: TRAINING + EVALUATION])
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
-            "embedding_model": {"iterations": 700, "learning_rate": 1e-3, "input_px": 112, "seed": seed},
+            "embedding_model": {"iterations": 900, "learning_rate": 1e-3, "input_px": 112, "seed": seed},
             "patch_clusters": {"method": "hdbscan"},
         })  # fmt: skip
         player.name_clusters()

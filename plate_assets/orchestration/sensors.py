@@ -9,7 +9,7 @@ from dataclasses import replace
 import dagster as dg
 from upath import UPath
 
-from plate_assets.orchestration.arrivals_ledger import read_ledger, write_ledger
+from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, read_ledger, write_ledger
 from plate_assets.orchestration.instance_state import in_flight, materialised_acquisitions, scoring_state
 from plate_assets.orchestration.jobs import ingest_job, score_job
 from plate_assets.orchestration.night import only_of_another_model, plan
@@ -55,7 +55,11 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         ids = {item.acquisition_id: item for item in decision.start if item.acquisition_id}
         new = [key for key in ids if key not in partitions]
         requests = [
-            dg.RunRequest(run_key=f"{key}:{item.signature}", partition_key=key, tags={FOLDER_TAG: tag_value(item.folder)})
+            dg.RunRequest(
+                run_key=f"{key}:{item.signature}",
+                partition_key=key,
+                tags={FOLDER_TAG: tag_value(item.folder), SIGNATURE_TAG: item.signature},
+            )
             for key, item in ids.items()
         ]
         return dg.SensorResult(

@@ -1,5 +1,9 @@
 """Training of the embedding: balanced batches, augmented views, Adam, and a state that training goes on from.
 
+A network without batch norm starts with all embeddings nearly parallel, and the loss then draws them together for good: no
+class is told from another. So the start is standardised, and a batch's embeddings are centred before their cosines are taken;
+the centre goes into the last layer's bias at the end, and the network is the paper's.
+
 Belongs here: the loop and what it draws. Not here: the loss and the network (`embedding`), where a state is kept
 (`workflows.training_data`).
 """
@@ -15,10 +19,11 @@ from torch.nn import functional
 
 from plate_assets.learning.checkpoint import optimiser_tensors, restore_optimiser
 from plate_assets.learning.normalise import relative_contrast
-from plate_assets.precipitation.embedding import EmbeddingModel, intensities, mn_pair_loss, network_input
+from plate_assets.precipitation.embedding import EmbeddingModel, EmbeddingNetwork, intensities, mn_pair_loss, network_input
 
 UNLABELLED = -1
 _SAMPLE_FOR_CONTRAST = 512
+_SAMPLE_FOR_START = 64
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,34 @@ def random_views(images: Tensor, rng: np.random.Generator, zoom: float = 0.2, ga
     return views * (1 + light[0]) + light[1]
 
 
+@torch.no_grad()
+def standardise(network: EmbeddingNetwork, images: Tensor) -> None:
+    """Scale and shift every layer that has a bias so that its channels have mean 0 and deviation 1 on (n, c, h, w) images.
+
+    A data-dependent start (Krähenbühl et al. 2016; Mishkin and Matas 2016), one pass through the network.
+    """
+
+    def own(layer: torch.nn.Conv2d | torch.nn.Linear, _: Any, found: Tensor) -> Tensor:
+        std, mean = torch.std_mean(found, [axis for axis in range(found.ndim) if axis != 1], keepdim=True)
+        std = std.clamp_min(1e-6)
+        layer.weight.div_(std.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+        layer.bias.sub_(mean.flatten()).div_(std.flatten())  # pyright: ignore[reportOptionalMemberAccess]
+        return (found - mean) / std
+
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear) and m.bias is not None]
+    hooks = [layer.register_forward_hook(own) for layer in layers]
+    network(images.contiguous(memory_format=torch.channels_last))
+    for hook in hooks:
+        hook.remove()
+
+
+@torch.inference_mode()
+def centre(network: EmbeddingNetwork, images: Tensor, batch: int = 64) -> None:
+    """Take the mean embedding of (n, c, h, w) images off the last layer's bias."""
+    found = [network(part.contiguous(memory_format=torch.channels_last)) for part in images.split(batch)]
+    network.head.bias.sub_(torch.cat(found).mean(dim=0))
+
+
 def train_embedding_model(
     tiles: Any,
     labels: np.ndarray | None,
@@ -104,7 +137,8 @@ def train_embedding_model(
     config = config or EmbeddingConfig()
     rng = np.random.default_rng(config.seed)
     some = np.sort(rng.choice(len(tiles), min(len(tiles), _SAMPLE_FOR_CONTRAST), replace=False))
-    shares = torch.from_numpy(intensities(np.asarray(tiles[some]), 1))
+    some_tiles = np.asarray(tiles[some])
+    shares = torch.from_numpy(intensities(some_tiles, 1))
     model = EmbeddingModel.untrained(
         config.trunk, 1, config.input_px, config.embedding_size,
         std=max(float(relative_contrast(shares).std()), 1e-6), seed=config.seed,
@@ -117,10 +151,13 @@ def train_embedding_model(
         start = min(state.step, config.iterations)
         losses[:start] = state.losses[:start]
         _restore(state.tensors, network, optimiser)
+    else:
+        standardise(network, network_input(some_tiles[:_SAMPLE_FOR_START], model.architecture))
     network.train()
     for step in range(start, config.iterations):
         images, classes = _batch(tiles, labels, config, model.architecture, np.random.default_rng([config.seed, step]))
-        loss = mn_pair_loss(network(images.contiguous(memory_format=torch.channels_last)), classes, config.tau, config.v)
+        found = network(images.contiguous(memory_format=torch.channels_last))
+        loss = mn_pair_loss(found - found.mean(dim=0), classes, config.tau, config.v)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -130,6 +167,8 @@ def train_embedding_model(
         if keep and (step + 1) % config.keep_every == 0 and step + 1 < config.iterations:
             keep(TrainingState(step + 1, _captured(network, optimiser), losses[: step + 1].copy()))
     network.eval()
+    rows = some if labels is None else balanced_batch(labels, _SAMPLE_FOR_CONTRAST, rng)
+    centre(network, network_input(np.asarray(tiles[rows]), model.architecture))
     return TrainedEmbedding(model, losses, "pairs" if labels is None else "labels")
 
 

@@ -23,6 +23,7 @@ from plate_assets.storage.versions import current_version, new_version
 
 TABLE, PIXELS = "table.parquet", "pixels.zarr"
 CHUNK_BYTES, SHARD_BYTES = 4 << 20, 12 << 20  # upper limits; a shard is what the writer holds in memory
+IN_MEMORY_BYTES = 2_000_000_000  # pixels up to this size are held whole where training draws from them again and again
 MOST_CHUNKS = 1024  # of a shard: its index is read and written whole, and tiny rows would make millions
 
 
@@ -66,6 +67,11 @@ class LazyArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         pixels = self[:]
         return pixels if dtype is None else pixels.astype(dtype, copy=False)
+
+
+def in_memory(array: "np.ndarray | LazyArray", most_bytes: int = IN_MEMORY_BYTES) -> "np.ndarray | LazyArray":
+    """The array read whole where it has at most so many bytes, else as it is."""
+    return np.asarray(array) if int(np.prod(array.shape)) * array.dtype.itemsize <= most_bytes else array
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition, AcquisitionError, fingerprint
+from plate_assets.plates.listing import as_upath, list_folder
 from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.tables import IMAGE_QUALITY
 
@@ -45,6 +46,15 @@ def require_whole(acquisition: Acquisition, *, expected_id: str | None = None, a
         raise AcquisitionError(
             f"{acquisition.root} lacks {len(missing)} of {acquisition.images.height} images that its metadata names, the first "
             f"is {missing[0]}: copy it again, or allow missing images"
+        )
+
+
+def require_unchanged(folder: UPath | Path | str, signature: str) -> None:
+    """Raise AcquisitionError where the names, sizes or times of the folder's files are not those of the signature."""
+    if list_folder(as_upath(folder)).signature != signature:
+        raise AcquisitionError(
+            f"{folder} is no longer as it was when it was found complete: a file came, went or changed since. Restore what is "
+            "lost; the arrivals sensor lets the folder in when it has settled, or materialise this acquisition yourself"
         )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
+from plate_assets.storage.arrays import IN_MEMORY_BYTES
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 VALIDATION_TILES = 1_500  # of the calibration split, in every epoch: enough to rank epochs, few enough to cost little
-IN_MEMORY_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)

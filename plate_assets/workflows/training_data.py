@@ -16,7 +16,7 @@ from upath import UPath
 
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCH_EMBEDDINGS, PATCH_MAP
-from plate_assets.storage.arrays import LazyArray, Stack
+from plate_assets.storage.arrays import LazyArray, Stack, in_memory
 from plate_assets.storage.files import local_path
 from plate_assets.storage.models import ModelBundle
 from plate_assets.workflows.sampling import PLACE, SampleError, sample_acquisitions, training_sample
@@ -80,7 +80,7 @@ def train_embedding(
     folder = local_path(checkpoint) if checkpoint else None
     file = folder / CHECKPOINT if folder else None
     trained = train_embedding_model(
-        sample.array, labels, config, progress=progress,
+        in_memory(sample.array), labels, config, progress=progress,
         state=_kept_state(file, identity) if file else None,
         keep=(lambda state: _keep_state(file, identity, state)) if file else None,
     )  # fmt: skip

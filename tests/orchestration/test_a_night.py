@@ -1,63 +1,23 @@
 """A whole night in one process, on a real instance, a real registry and simulated plates: sensor, schedule, jobs, people."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-
 import dagster as dg
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from plate_assets.cli import app
-from plate_assets.definitions import build_definitions
-from plate_assets.orchestration.resources import registry_of, storage_of
 from plate_assets.orchestration.stored_plates import stored_plate
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 from plate_assets.precipitation.detector import Detector
 from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
-from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.precision import choose_precision
+from tests.made_labs import opened_lab
 from tests.made_models import registered
 
 PLATES = ["SIM00001_096h", "SIM00002_096h"]
 NUMBERS = ["score", "normalised_score", "anomaly_score", "threshold", "call"]
-
-
-class Lab:
-    """A home with Dagster's instance, and the hands that the daemon would be."""
-
-    def __init__(self, home: Path, instance: dg.DagsterInstance):
-        self.settings = Settings(home=home, settle_looks=2, threads=2)
-        self.storage, self.registry, self.instance = storage_of(self.settings), registry_of(self.settings), instance
-        self.definitions = build_definitions(self.settings)
-        self.resources = dict(self.definitions.resources or {})
-
-    def tick(self, sensor: str, cursor: str | None = None):
-        context = dg.build_sensor_context(instance=self.instance, resources=self.resources, cursor=cursor)
-        found = self.definitions.resolve_sensor_def(sensor)(context)
-        for request in getattr(found, "dynamic_partitions_requests", None) or ():
-            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
-        return found
-
-    def night(self):
-        schedule = self.definitions.resolve_schedule_def("night")
-        context = dg.build_schedule_context(
-            instance=self.instance, resources=self.resources, scheduled_execution_time=datetime(2026, 1, 1, 22, tzinfo=UTC)
-        )
-        return schedule(context)
-
-    def run(self, job: str, request: dg.RunRequest) -> None:
-        result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, partition_key=request.partition_key, tags=dict(request.tags),
-            asset_selection=request.asset_selection,
-        )  # fmt: skip
-        assert result.success
-
-    def times(self, asset: str, key: str) -> int:
-        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
-        return len(self.instance.fetch_materializations(wanted, limit=50).records)
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +27,7 @@ def lab(tmp_path_factory):
     simulate_plates(home / "made", SimulationSettings(plates=2, timepoints_h=(96.0,), layout="operetta", quadruplets=4))
     (home / "made" / "platemaps").rename(home / "platemaps")
     (home / "arrivals").mkdir()
-    with (
-        dg.instance_for_test(temp_dir=str(home / "dagster_home"))
-        if (home / "dagster_home").mkdir() is None
-        else None as instance
-    ):
-        lab = Lab(home, instance)
+    with opened_lab(home) as lab:
         lab.champion = registered(lab.settings)
         lab.registry.promote(lab.champion.version, "test", "the first")
         for folder in sorted((home / "made").glob("SIM*")):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from torch.nn import functional
 
 from plate_assets.precipitation.embedding import EmbeddingModel, intensities, mn_pair_loss, mn_pair_loss_of
@@ -12,6 +13,7 @@ from plate_assets.precipitation.embedding_training import (
     EmbeddingConfig,
     balanced_batch,
     random_views,
+    standardise,
     train_embedding_model,
 )
 
@@ -181,6 +183,38 @@ def test_labelled_training_brings_a_class_together_on_tiles_it_never_saw():
     before = EmbeddingModel.untrained(input_px=32, std=0.1)
     assert within_minus_across(trained.model.embed(unseen), truth) > max(0.8, within_minus_across(before.embed(unseen), truth))
     assert trained.losses[-5:].mean() < trained.losses[:5].mean()
+
+
+def specks_on_texture(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Textures of uneven strength, with three dark specks of 2 px in every second tile."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    tiles = 130 + ndimage.gaussian_filter(rng.normal(0, 60, (n, 48, 48)), (0, 1.5, 1.5)) * rng.uniform(0.5, 3, (n, 1, 1))
+    for row, col in rng.integers(0, 46, (3, 2, n)):
+        for right, down in np.ndindex(2, 2):
+            tiles[np.arange(n), row + right, col + down] -= 40 * labels
+    return tiles.clip(0, 255).astype(np.uint8), labels
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_that_differ_by_a_few_pixels_do_not_fall_together_into_one_direction(seed):
+    tiles, labels = specks_on_texture(200)
+    unseen, truth = specks_on_texture(60, seed=1)
+    config = EmbeddingConfig(input_px=48, iterations=200, batch=24, learning_rate=1e-3, seed=seed)
+    vectors = train_embedding_model(tiles, labels, config).model.embed(unseen)
+    assert (vectors @ vectors.T).mean() < 0.5
+    assert within_minus_across(vectors, truth) > 0.5
+
+
+def test_the_start_gives_every_channel_mean_zero_and_deviation_one():
+    network = EmbeddingModel.untrained(input_px=32).network
+    images = 0.1 * torch.randn(16, 1, 32, 32, generator=torch.Generator().manual_seed(0)) + 3
+    standardise(network, images)
+    with torch.no_grad():
+        first, last = network.trunk[0][0](images), network(images)
+    for found, axes in ((first, (0, 2, 3)), (last, 0)):
+        std, mean = torch.std_mean(found, axes)
+        assert torch.allclose(std, torch.ones_like(std), atol=1e-3) and torch.allclose(mean, torch.zeros_like(mean), atol=1e-3)
 
 
 def test_without_labels_two_views_of_a_tile_are_its_class():

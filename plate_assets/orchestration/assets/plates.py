@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
-from plate_assets.orchestration.arrivals_ledger import folder_of
+from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, folder_of
 from plate_assets.orchestration.metadata import described, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
@@ -35,11 +35,13 @@ def acquisition(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One visit of the microscope to one plate: its images, what is missing, and the fingerprint of its bytes."""
-    from plate_assets.workflows.ingest import ingest, require_whole
+    from plate_assets.workflows.ingest import ingest, require_unchanged, require_whole
 
     folder = UPath(config.folder) if config.folder else folder_of(storage, settings, context.partition_key)
     known = ingest(folder, read_options(settings))
     require_whole(known.acquisition, expected_id=context.partition_key, allow_missing=settings.allow_missing)
+    if SIGNATURE_TAG in context.run.tags:
+        require_unchanged(folder, context.run.tags[SIGNATURE_TAG])
     images = known.acquisition.images
     return dg.MaterializeResult(
         value=KnownAcquisition(known.acquisition, known.fingerprint),

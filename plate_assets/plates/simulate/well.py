@@ -6,7 +6,6 @@ Belongs here: the order in which a well is put together. Not here: its parts (`c
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from plate_assets.plates.layout import Well
 from plate_assets.plates.simulate.background import mosaic
@@ -78,8 +77,20 @@ def _disc(centre, radius: float) -> np.ndarray:
 
 
 def _covered(cover: np.ndarray, inside: np.ndarray) -> float:
-    filled = ndimage.binary_closing(cover, np.ones((3, 3), bool))
+    """Share of the culture area that is covered, gaps of two pixels closed."""
+    filled = ~_grown(~_grown(cover))
     return (filled & inside).sum() / inside.sum()
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """A mask with the eight neighbours of each of its pixels."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    grown = rows.copy()
+    grown[:, 1:] |= rows[:, :-1]
+    grown[:, :-1] |= rows[:, 1:]
+    return grown
 
 
 def _tile_truth(mask: np.ndarray, centre, kind: str) -> list[dict]:
