@@ -105,6 +105,9 @@ def take_in_expert_labels(table: Path, ledger: UPath, author: str) -> tuple[int,
     if said.null_count():
         line = said.is_null().arg_true()[0]
         raise LabelError(f"{table}, line {line + 2}: precipitated is {text['precipitated'][line]!r}; write true or false")
+    if (twice := text.select(needed[:3]).is_duplicated().arg_true()).len():
+        condition = " ".join(text.row(twice[0], named=True)[name] for name in needed[:3])
+        raise LabelError(f"{table}, line {twice[0] + 2}: {condition} is labelled more than once; keep one of the lines")
     author_of = text["author"] if "author" in text.columns else pl.Series([author] * text.height)
     labels = EXPERT_LABELS.conform(text.select(needed[:3]).with_columns(precipitated=said, author=author_of))
     append_rows(ledger, labels, EXPERT_LABELS_LEDGER)
