@@ -37,6 +37,7 @@ print(json.dumps({"seconds": seconds, "forward": forward[0], "peak GiB": peak}))
 def measure(quadruplets: int, backbone: str) -> dict[str, float]:
     """Every figure comes from a process of its own, so that no plate is measured with another one's memory."""
     from benchmarks.models import random_detector
+    from plate_assets.learning.arithmetic import quick_precision
     from plate_assets.plates.simulate import SimulationSettings, simulate_plates
     from plate_assets.storage.models import ModelBundle, write_bundle
 
@@ -46,7 +47,7 @@ def measure(quadruplets: int, backbone: str) -> dict[str, float]:
         few = SimulationSettings(plates=4, timepoints_h=(96.0,), quadruplets=max(4, quadruplets // 8))
         simulate_plates(place / "few", few)
         for name in (backbone, "cnn27"):
-            detector = random_detector(name, "bfloat16")
+            detector = random_detector(name, quick_precision())
             write_bundle(ModelBundle(detector.architecture, detector.weights, {}), place / name)
         whole, small = (sorted((place / name).glob("SIM*")) for name in ("plates", "few"))
         one, two = (run(place / backbone, place / f"out{n}", whole[:n]) for n in (1, 2))

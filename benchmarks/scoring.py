@@ -11,7 +11,7 @@ def measure(n_tiles: int, loop_tiles: int) -> dict[str, float]:
     """Tiles a second each way, and how many times faster ours is. Random weights: arithmetic does not depend on them."""
     import torch
 
-    from plate_assets.learning.arithmetic import prepare_arithmetic
+    from plate_assets.learning.arithmetic import multiplies_bfloat16, prepare_arithmetic
 
     prepare_arithmetic()
     detector = random_detector("resnet101")
@@ -23,7 +23,8 @@ def measure(n_tiles: int, loop_tiles: int) -> dict[str, float]:
         for tile in tiles[:loop_tiles]:
             network(detector.prepare(tile[None]).contiguous())
         rates = {"plain loop": loop_tiles / (time.perf_counter() - began)}
-    for precision, n in (("float32", min(n_tiles, 4 * loop_tiles)), ("bfloat16", n_tiles)):
+    few = min(n_tiles, 4 * loop_tiles)
+    for precision, n in (("float32", few), ("bfloat16", n_tiles if multiplies_bfloat16() else few)):
         detector.score(tiles[:16], precision=precision)
         began = time.perf_counter()
         detector.score(tiles[:n], precision=precision)

@@ -1,11 +1,13 @@
-"""How a process computes on the processor: its threads, and what it does with memory that networks give back.
+"""How a process computes on the processor: its threads, what it does with memory that networks give back, what it can multiply.
 
-Belongs here: what is set once for a process, before networks run. Not here: precision and batches, which belong to a model.
+Belongs here: what is set once for a process, before networks run, and what the processor is good at. Not here: the precision
+and the batches of a model (`infer`, `fit`).
 """
 
 import ctypes
 import os
 import platform
+from typing import Literal
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names of mallopt(3)
 _NEVER_TRIM = 2**31 - 1
@@ -27,3 +29,16 @@ def prepare_arithmetic(threads: int = 0) -> int:
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM)
     return threads
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16: without them it is several times slower than float32, not faster."""
+    import torch
+
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def quick_precision() -> Literal["float32", "bfloat16"]:
+    """What products are computed in where both would do: training."""
+    return "bfloat16" if multiplies_bfloat16() else "float32"

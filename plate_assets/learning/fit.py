@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from plate_assets.learning.arithmetic import quick_precision
 from plate_assets.learning.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 
 
@@ -29,7 +30,8 @@ class FitConfig:
     weight_decay: float = 1e-6
     decay: float = 0.985  # of the learning rate, each epoch
     patience: int = 10  # epochs without a better validation before it stops
-    precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the layers' products; weights and losses stay float32
+    # Of the layers' products, as the processor is quicker; weights and losses stay float32.
+    precision: Literal["float32", "bfloat16"] = field(default_factory=quick_precision)
     seed: int = 0
 
 

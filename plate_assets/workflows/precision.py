@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plate_assets.learning.arithmetic import multiplies_bfloat16
 from plate_assets.workflows.references import StoredPlate, wells_of
 
 if TYPE_CHECKING:
@@ -25,19 +26,23 @@ class PrecisionCheck:
     """What bfloat16 would change against float32 on the plates, how long each took, and the wells in the precision chosen."""
 
     chosen: "Precision"
-    changed_calls: int
+    changed_calls: int | None  # None where bfloat16 was not tried
     auc_change: float | None  # None where the experts' labels lack a class
     spearman: float | None  # of the well scores; None without wells
-    seconds: dict[str, float]
+    seconds: dict[str, float]  # of the precisions that were tried
     wells: list[pl.DataFrame]  # WELL_SCORES of each plate
 
     @property
     def facts(self) -> dict[str, float | int | str]:
         """What a reviewer reads."""
-        figures = {"AUC change": self.auc_change, "Spearman": self.spearman}
-        told = {f"bfloat16: {name}": value for name, value in figures.items() if value is not None}
+        figures = {"changed calls": self.changed_calls, "AUC change": self.auc_change, "Spearman": self.spearman}
+        told: dict[str, float | int | str] = {
+            f"bfloat16: {name}": value for name, value in figures.items() if value is not None
+        }
+        if self.changed_calls is None:
+            told = {"bfloat16": "not tried: this processor has no instructions for it"}
         spent = {f"seconds of scoring in {name}": round(value, 2) for name, value in self.seconds.items()}
-        return {"precision": self.chosen, "bfloat16: changed calls": self.changed_calls, **told, **spent}
+        return {"precision": self.chosen, **told, **spent}
 
 
 def choose_precision(
@@ -45,16 +50,19 @@ def choose_precision(
 ) -> PrecisionCheck:
     """bfloat16 where it is faster, changes no call, moves the AUC by 0.005 at most and keeps Spearman's rho at 0.99.
 
-    Else float32, and so without plates, where nothing was shown. The calls are those that each plate gets from the clean
-    conditions of the others.
+    Else float32, and so without plates, where nothing was shown; a processor without bfloat16 does not try it. The calls are
+    those that each plate gets from the clean conditions of the others.
     """
-    seconds, wells = {"float32": 0.0, "bfloat16": 0.0}, {"float32": [], "bfloat16": []}
+    tried = ["float32", "bfloat16"] if multiplies_bfloat16() else ["float32"]
+    seconds, wells = dict.fromkeys(tried, 0.0), {name: [] for name in tried}
     variants = {name: replace(detector, architecture={**detector.architecture, "precision": name}) for name in wells}
     for plate in plates:
         for name, variant in variants.items():
             began = time.monotonic()
             wells[name].append(wells_of(plate, variant, "reference"))
             seconds[name] += time.monotonic() - began
+    if "bfloat16" not in tried:
+        return PrecisionCheck("float32", None, None, None, seconds, wells["float32"])
     changed, auc_change = _changes(wells, experts, contamination)
     spearman = _spearman(wells)
     same = changed == 0 and (auc_change is None or abs(auc_change) <= LARGEST_AUC_CHANGE)

@@ -83,15 +83,20 @@ def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
     assert {"report.html", "heatmap.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
-def test_the_faster_precision_is_taken_only_where_it_changes_nothing(lab):
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_the_faster_precision_is_taken_only_where_it_changes_nothing(lab, monkeypatch, has_bfloat16):
+    monkeypatch.setattr("plate_assets.workflows.precision.multiplies_bfloat16", lambda: has_bfloat16)
     bundle = lab.registry.load(lab.champion.uri)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
     experts = EXPERT_LABELS.empty()
     check = choose_precision((stored_plate(lab.storage, lab.settings, key) for key in PLATES), detector, experts, 0.01)
     stored = [read_table(lab.storage.table("well_scores", key), WELL_SCORES) for key in PLATES]
     assert [table.height for table in check.wells] == [table.height for table in stored]
-    allowed = check.changed_calls == 0 and check.spearman >= 0.99 and check.seconds["bfloat16"] < check.seconds["float32"]
-    assert check.chosen == ("bfloat16" if allowed else "float32")
+    if has_bfloat16:
+        allowed = check.changed_calls == 0 and check.spearman >= 0.99 and check.seconds["bfloat16"] < check.seconds["float32"]
+        assert check.chosen == ("bfloat16" if allowed else "float32")
+    else:
+        assert check.chosen == "float32" and "no instructions" in str(check.facts["bfloat16"])
     assert choose_precision([], detector, experts, 0.01).chosen == "float32"
 
 

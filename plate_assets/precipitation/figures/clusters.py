@@ -62,14 +62,16 @@ def elbow_plot(k_distances: np.ndarray, eps: float, min_samples: int, title: str
 
 def contact_sheet(tiles: np.ndarray, captions: Sequence[str], title: str, columns: int = 8) -> bytes:
     """Tiles (n, t, t[, 3]) side by side, each with its caption, stretched alike so that they compare."""
-    rows = max(1, -(-len(tiles) // columns))
+    rows, gap = max(1, -(-len(tiles) // columns)), 0.14
     figure = new_figure(1.45 * columns, 1.65 * rows + 0.6)
-    grid = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots()
+    axes.axis("off")
     shares = stretched(tiles, 0.5, 99.5) if len(tiles) else tiles
-    for number, axes in enumerate(grid.flat):
-        axes.axis("off")
-        if number < len(tiles):
-            axes.imshow(shares[number], cmap="gray", vmin=0, vmax=1)
-            axes.set_title(captions[number], fontsize=7, color=QUIET, pad=2)
+    for number, (tile, caption) in enumerate(zip(shares, captions, strict=True)):
+        row, col = divmod(number, columns)
+        left, top = col * (1 + gap / 2), row * (1 + gap)
+        axes.imshow(tile, cmap="gray", vmin=0, vmax=1, extent=(left, left + 1, top + 1, top))
+        axes.text(left + 0.5, top - 0.03, caption, fontsize=7, color=QUIET, ha="center", va="bottom")
+    axes.set(xlim=(0, columns * (1 + gap / 2)), ylim=(rows * (1 + gap), -gap))
     figure.suptitle(title, color=INK)
     return png(figure)
