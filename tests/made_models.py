@@ -12,12 +12,12 @@ from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelVersion
 
 
-def random_detector(seed: int = 0) -> ModelBundle:
+def random_detector(seed: int = 0, precision: str = "float32") -> ModelBundle:
     """CNN27 with random weights and made reference scores: what it says is noise, how it gets there is not."""
     torch.manual_seed(seed)
     architecture = {
         "format": FORMAT, "science": "precipitation", "backbone": "cnn27", "in_channels": 1, "input_px": 224, "tile_px": 154,
-        "um_per_px": 2.82, "normalisation": "relative", "mean": 0.5, "std": 0.1, "reduction": "mean", "precision": "float32",
+        "um_per_px": 2.82, "normalisation": "relative", "mean": 0.5, "std": 0.1, "reduction": "mean", "precision": precision,
     }  # fmt: skip
     names = [f"{row}{col:02d}" for row in "ACEG" for col in range(1, 25, 2)]
     reference = pl.DataFrame({
@@ -27,9 +27,9 @@ def random_detector(seed: int = 0) -> ModelBundle:
     return ModelBundle(architecture, weights_of(FCDD("cnn27", 1)), {"reference_scores": reference})
 
 
-def registered(settings: Settings, seed: int = 0) -> ModelVersion:
+def registered(settings: Settings, seed: int = 0, precision: str = "float32") -> ModelVersion:
     """A random detector in the registry, as challenger."""
-    bundle = random_detector(seed)
+    bundle = random_detector(seed, precision)
     return registry_of(settings).log_training(
         run_name="random", params={}, metrics={}, curves={}, figures={},
         dataset=bundle.tables["reference_scores"], bundle=bundle,

@@ -36,7 +36,7 @@ def examine(settings: Settings) -> list[Finding]:
         "launcher": _launcher,
         "model registry": lambda: _registry(settings),
         "images": lambda: _package("imagecodecs", "LZW-compressed TIFFs need it"),
-        "arithmetic": lambda: _package("torch", "detectors need it"),
+        "arithmetic": lambda: _arithmetic(settings),
         "alibi-detect": lambda: _alibi(),
     }
     return [_asked(what, question) for what, question in questions.items()]
@@ -94,6 +94,21 @@ def _registry(settings: Settings) -> tuple[bool, str]:
     if champion is None:
         return False, "no champion yet: train a detector and run `plate-assets promote`"
     return True, f"champion {champion}"
+
+
+def _arithmetic(settings: Settings) -> tuple[bool, str]:
+    from plate_assets.learning.arithmetic import multiplies_bfloat16
+
+    if multiplies_bfloat16():
+        return True, "bfloat16 and float32"
+    registry = registry_of(settings)
+    champion = registry.champion()
+    if champion and registry.load(champion).architecture.get("precision") == "bfloat16":
+        return False, (
+            f"{champion} scores in bfloat16, which this processor has no instructions for: a plate takes several times longer. "
+            "Score on a processor that has them, or train the detector again here"
+        )
+    return True, "float32; the processor has no instructions for bfloat16"
 
 
 def _package(name: str, why: str) -> tuple[bool, str]:

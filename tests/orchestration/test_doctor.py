@@ -3,8 +3,12 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from plate_assets.orchestration.doctor import examine
+from plate_assets.orchestration.resources import registry_of
 from plate_assets.settings import Settings
+from tests.made_models import registered
 
 PROJECT = Path(__file__).parents[2]
 
@@ -42,3 +46,14 @@ def test_another_launcher_is_found_out(tmp_path, monkeypatch):
 def test_a_registry_that_cannot_be_reached_is_a_finding_and_no_crash(tmp_path):
     found = answers(Settings(home=tmp_path, mlflow_tracking_uri="sqlite:////nowhere/at/all/mlflow.db"))
     assert not found["model registry"][0]
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "precision", "ok"), [(False, "bfloat16", False), (False, "float32", True), (True, "bfloat16", True)]
+)
+def test_a_champion_that_this_processor_is_slow_at_is_found_out(tmp_path, monkeypatch, has_bfloat16, precision, ok):
+    monkeypatch.setattr("plate_assets.learning.arithmetic.multiplies_bfloat16", lambda: has_bfloat16)
+    settings = Settings(home=tmp_path)
+    registry_of(settings).promote(registered(settings, precision=precision).version, "Ada", "the first")
+    found, said = answers(settings)["arithmetic"]
+    assert found is ok and ok is ("takes several times longer" not in said)
