@@ -18,6 +18,7 @@ from plate_assets.precipitation.tables import QUADRUPLET_CALLS, WELL_SCORES
 from plate_assets.settings import Settings
 from plate_assets.storage.schema import TableSchema
 from plate_assets.storage.tables import Provenance, write_table
+from tests.made_tables import rows_of
 
 KEY = "P1_024h"
 MODEL = "models:/precipitation-detector/3"
@@ -32,17 +33,6 @@ def storage(tmp_path):
 def instance():
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
-
-
-def rows_of(schema: TableSchema, n: int, **columns) -> pl.DataFrame:
-    """n rows with plain values in every column, but for those that are given."""
-    plain = {pl.String: "x", pl.Boolean: False, pl.Float64: 0.5, pl.Float32: 0.5}
-    values = {c.name: [plain.get(c.dtype, 1)] * n for c in schema.columns} | columns
-    wells = [f"{'ABCDEFGH'[i // 12]}{i % 12 + 1:02d}" for i in range(n)]
-    for name in ("Metadata_Well", "Metadata_Quadruplet"):
-        if name in values and name not in columns:
-            values[name] = wells
-    return schema.conform(pl.DataFrame(values, schema_overrides={c.name: c.dtype for c in schema.columns}))
 
 
 def keep(storage, name: str, key: str, table: pl.DataFrame, schema: TableSchema, **provenance) -> None:
