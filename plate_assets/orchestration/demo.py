@@ -39,12 +39,12 @@ def run_demo(
         player.expert_labels(truth, plates[: TRAINING + EVALUATION])
         player.job("cluster", {
             "training_sample": {"acquisitions": player.acquisitions(plates[:TRAINING]), "tiles": 3_000, "seed": seed},
-            "embedding_model": {"iterations": 700, "learning_rate": 1e-3, "input_px": 112, "seed": seed},
+            "embedding_model": {"iterations": 550, "learning_rate": 1e-3, "input_px": 112, "seed": seed},
             "patch_clusters": {"method": "hdbscan"},
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})
-        budget = {"epochs": 20, "tiles_per_epoch": 600, "seconds": 150.0, "input_px": 112, "seed": seed}
+        budget = {"epochs": 20, "tiles_per_epoch": 600, "seconds": 90.0, "input_px": 112, "seed": seed}
         player.job("train", {"precipitation_detector": budget}, "cnn27")
         player.job("compare", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
