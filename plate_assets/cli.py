@@ -132,10 +132,10 @@ def simulate(
     quadruplets: Annotated[int, typer.Option(min=1, max=96, help="Conditions on each plate.")] = 96,
 ) -> None:
     """Write plates as a microscope would, with the truth beside them."""
-    from plate_assets.plates.simulate import SimulationSettings, simulate_plates
+    from plate_assets.plates.simulate import SimulationSettings, hours_of, simulate_plates
 
     with _mendable():
-        hours = tuple(float(text) for text in timepoints.split(","))
+        hours = tuple(hours_of(text) for text in timepoints.split(","))
         simulation = SimulationSettings(
             plates=plates, timepoints_h=hours, seed=seed, layout=layout, background=background, quadruplets=quadruplets
         )

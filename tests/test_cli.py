@@ -25,6 +25,7 @@ def run(home, *arguments: str):
         (["label", "normal"], "write it as 2=chemical"),
         (["expert-labels", "nowhere.csv"], "nowhere.csv"),
         (["simulate", "out", "--layout", "round"], "round"),
+        (["simulate", "out", "--timepoints", "24,,96"], "write it as 024h, d04 or 96"),
         (["train-detector", "nowhere", "--out", "model"], "nowhere"),
     ],
 )

@@ -2,22 +2,20 @@
 
 import dagster as dg
 
-from plate_assets.orchestration.partitions import backbones, plate_acquisitions
-
 INGEST = ("acquisition", "image_quality")
 SCORE = ("patches", "growth", "patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
 CLUSTER = ("training_sample", "embedding_model", "patch_map", "patch_clusters")
 
 ingest_job = dg.define_asset_job(
-    "ingest", dg.AssetSelection.assets(*INGEST), partitions_def=plate_acquisitions,
+    "ingest", dg.AssetSelection.assets(*INGEST),
     description="Lets one acquisition in: its images, its fingerprint, its quality.",
 )  # fmt: skip
 score_job = dg.define_asset_job(
-    "score", dg.AssetSelection.assets(*SCORE), partitions_def=plate_acquisitions,
+    "score", dg.AssetSelection.assets(*SCORE),
     description="From an acquisition that was let in to a call on each condition, and the plate's report.",
 )  # fmt: skip
 embed_job = dg.define_asset_job(
-    "embed", dg.AssetSelection.assets("patch_embeddings"), partitions_def=plate_acquisitions,
+    "embed", dg.AssetSelection.assets("patch_embeddings"),
     description="Vectors of an acquisition's tiles under the embedding model.",
 )  # fmt: skip
 cluster_job = dg.define_asset_job(
@@ -29,7 +27,7 @@ labelled_job = dg.define_asset_job(
     description="Joins the clusters' names to the tiles and splits them by plate or well.",
 )  # fmt: skip
 train_job = dg.define_asset_job(
-    "train", dg.AssetSelection.assets("precipitation_detector"), partitions_def=backbones,
+    "train", dg.AssetSelection.assets("precipitation_detector"),
     description="Trains the detector on one backbone and registers it as challenger.",
 )  # fmt: skip
 compare_job = dg.define_asset_job(

@@ -245,7 +245,7 @@ def precipitation_detector(
         registry,
         checkpoint=storage.checkpoint(f"precipitation_detector-{context.partition_key}.safetensors"),
         run_id=context.run.run_id,
-        progress=said(context, "epochs or tiles"),
+        progress=said(context, "epochs"),
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={

@@ -5,6 +5,6 @@ Belongs here: what a simulated plate holds (`plan`), how its wells look (`cells`
 """
 
 from plate_assets.plates.simulate.plates import simulate_plates
-from plate_assets.plates.simulate.settings import SimulationSettings
+from plate_assets.plates.simulate.settings import SimulationSettings, hours_of
 
-__all__ = ["SimulationSettings", "simulate_plates"]
+__all__ = ["SimulationSettings", "hours_of", "simulate_plates"]

@@ -62,7 +62,7 @@ class SimulationSettings:
     @property
     def visits(self) -> tuple[tuple[str, float], ...]:
         """Name and hours of each visit, in the order of time."""
-        named = [(name, _hours(name)) for name in self.timepoints]
+        named = [(name, hours_of(name)) for name in self.timepoints]
         named = named or [
             (f"{hours:03.0f}h" if hours == int(hours) else f"{hours:05.1f}h", float(hours)) for hours in self.timepoints_h
         ]
@@ -86,7 +86,8 @@ class SimulationSettings:
         return tuple(chosen)
 
 
-def _hours(name: str) -> float:
+def hours_of(name: str) -> float:
+    """Hours of a time point's name: `024h`, `d04` (days) or `96`. ValueError otherwise."""
     match = re.fullmatch(r"(?:(?P<h>\d+(?:\.\d+)?)h|d(?P<d>\d+(?:\.\d+)?)|(?P<n>\d+(?:\.\d+)?))", name.strip().lower())
     if not match:
         raise ValueError(f"time point {name!r}: write it as 024h, d04 or 96")
