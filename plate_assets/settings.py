@@ -68,7 +68,8 @@ class Settings(BaseSettings):
         default="one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
     )
     weights: str = Field(
-        default="", description="Folder or URL of pretrained backbone weights; default: none, training starts from scratch"
+        default="",
+        description="Pretrained weights of trunks: a folder, a URL or a model of ours; default: none, training starts from scratch",
     )
     threads: int = Field(default=0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
 

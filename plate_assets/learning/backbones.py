@@ -78,7 +78,12 @@ def load_pretrained(trunk: nn.Sequential, name: str, weights: str) -> str:
     sum of its first kernels over red, green and blue. Raises WeightsError.
     """
     file = _weights_file(name, weights)
-    found = _read_state(file)
+    fill_trunk(trunk, name, _read_state(file), str(file))
+    return str(file)
+
+
+def fill_trunk(trunk: nn.Sequential, name: str, found: Mapping[str, torch.Tensor], source: str) -> None:
+    """Fill the trunk from a state whose names may begin with `features.` or `trunk.`; WeightsError names the source."""
     found = {re.sub(r"^(features|trunk)\.", "", key): value for key, value in found.items()}
     wanted = trunk.state_dict()
     state = {}
@@ -87,17 +92,16 @@ def load_pretrained(trunk: nn.Sequential, name: str, weights: str) -> str:
             state[key] = tensor
             continue
         if key not in found:
-            raise WeightsError(f"{file} lacks {key}: it is no state of {name} as pytorchcv names its layers")
-        state[key] = _fitting(found[key], tensor, key, file)
+            raise WeightsError(f"{source} lacks {key}: it is no state of {name} as pytorchcv names its layers")
+        state[key] = _fitting(found[key], tensor, key, source)
     trunk.load_state_dict(state)
-    return str(file)
 
 
-def _fitting(found: torch.Tensor, wanted: torch.Tensor, key: str, file: Path) -> torch.Tensor:
+def _fitting(found: torch.Tensor, wanted: torch.Tensor, key: str, source: str) -> torch.Tensor:
     if found.ndim == 4 and wanted.ndim == 4 and found.shape[1] == 3 and wanted.shape[1] == 1:
         found = found.sum(1, keepdim=True)
     if found.shape != wanted.shape:
-        raise WeightsError(f"{file}: {key} has shape {tuple(found.shape)}, and {tuple(wanted.shape)} is needed")
+        raise WeightsError(f"{source}: {key} has shape {tuple(found.shape)}, and {tuple(wanted.shape)} is needed")
     return found.to(wanted.dtype)
 
 

@@ -81,6 +81,11 @@ def read_bundle(folder: str | Path | UPath) -> ModelBundle:
     )
 
 
+def is_bundle(folder: str | Path | UPath) -> bool:
+    """Whether the folder holds a model's bundle, versioned or plain."""
+    return any((UPath(folder) / name).is_file() for name in (MANIFEST, POINTER))
+
+
 def bundle_version(folder: str | Path | UPath) -> str:
     """`file:<first 12 hex digits of the manifest's sha256>`: equal for equal models. Errors as `read_bundle`."""
     folder = _bundle_folder(folder)

@@ -40,7 +40,7 @@ class TrainConfig:
     patience: int = 10
     frozen_stages: int = 0
     seed: int = 0
-    weights: str | None = None
+    weights: str | None = None  # folder or URL of pretrained weights, or the folder of a model of ours with the same trunk
     input_px: int | None = None  # side that tiles are resized to; None: the backbone's own
     normalisation: str = "relative"
     precision: str = "float32"
@@ -103,7 +103,7 @@ def train_detector(
         ),
         validate=validate,
         checkpoint=checkpoint,
-        identity=f"{config}|{_digest(table)}",
+        identity=f"{config}|{architecture['trunk_weights']}|{_digest(table)}",
         progress=progress,
     )  # fmt: skip
     if checkpoint:
@@ -115,7 +115,7 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
     """The network before its first epoch, and what a detector of it will say of itself."""
     import torch
 
-    from plate_assets.learning.backbones import freeze, load_pretrained
+    from plate_assets.learning.backbones import freeze
     from plate_assets.learning.catalogue import backbone_named
     from plate_assets.precipitation.detector import FORMAT
     from plate_assets.precipitation.fcdd import FCDD
@@ -125,7 +125,7 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
     mean, std = _statistics(pixels.take(parts.sample(config.seed)), config.normalisation)
     torch.manual_seed(config.seed)
     network = FCDD(config.backbone, channels)
-    source = load_pretrained(network.trunk, config.backbone, config.weights) if config.weights else "random"
+    source = _start(network.trunk, config.backbone, config.weights) if config.weights else "random"
     freeze(network.trunk, config.frozen_stages)
     architecture = {
         "format": FORMAT, "science": "precipitation", "backbone": config.backbone, "cut": backbone.cut, "in_channels": channels,
@@ -134,6 +134,26 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
         "trunk_weights": source,
     }  # fmt: skip
     return network.to(memory_format=torch.channels_last), architecture  # type: ignore[call-overload]
+
+
+def _start(trunk: "torch.nn.Sequential", backbone: str, weights: str) -> str:
+    """Fill the trunk from pretrained weights, or from a model of our own that has the same trunk; returns where from."""
+    import torch
+
+    from plate_assets.learning.backbones import WeightsError, fill_trunk, load_pretrained
+    from plate_assets.storage.models import bundle_version, is_bundle, read_bundle
+
+    if weights.startswith(("http://", "https://")) or not is_bundle(weights):
+        return load_pretrained(trunk, backbone, weights)
+    bundle, source = read_bundle(weights), f"{weights} ({bundle_version(weights)})"
+    its_trunk = bundle.architecture.get("trunk") or bundle.architecture.get("backbone")
+    if its_trunk != backbone:
+        raise WeightsError(
+            f"the model in {weights} has the trunk {its_trunk}, and {backbone} is to be trained: weights are shared only where "
+            f"trunks agree; train embedding_model with `trunk: {backbone}`, or start from other weights"
+        )
+    fill_trunk(trunk, backbone, {name: torch.from_numpy(value.copy()) for name, value in bundle.weights.items()}, source)
+    return source
 
 
 def _judged(detector: "Detector", fitted: "Fitted", parts: "Parts", pixels: "Tiles", config: TrainConfig) -> TrainedDetector:

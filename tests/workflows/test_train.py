@@ -123,3 +123,21 @@ def test_frozen_stages_stay_as_they_were_given(tiles, tmp_path):
     )
     assert not np.array_equal(kept[f"trunk.{last}"], given[last])
     assert trained.detector.architecture["trunk_weights"].endswith("cnn27.safetensors")
+
+
+def test_a_detector_starts_from_an_embedding_that_has_its_trunk_and_refuses_another(tiles, tmp_path):
+    from plate_assets.learning.backbones import WeightsError
+    from plate_assets.precipitation.embedding import EmbeddingModel
+    from plate_assets.storage.models import ModelBundle, write_bundle
+
+    for trunk in ("cnn27", "cnn15"):
+        model = EmbeddingModel.untrained(trunk=trunk, input_px=32, seed=5)
+        write_bundle(ModelBundle(model.architecture, model.weights), tmp_path / trunk)
+    config = replace(SMALL, epochs=1, frozen_stages=4, weights=str(tmp_path / "cnn27"))
+    trained = train_detector(*tiles, config)
+    given = EmbeddingModel.untrained(trunk="cnn27", input_px=32, seed=5).trunk_weights
+    frozen = {name: value for name, value in given.items() if "num_batches" not in name}
+    assert all(np.array_equal(trained.detector.weights[f"trunk.{name}"], value) for name, value in frozen.items())
+    assert "cnn27 (file:" in trained.detector.architecture["trunk_weights"]
+    with pytest.raises(WeightsError, match="has the trunk cnn15, and cnn27 is to be trained"):
+        train_detector(*tiles, replace(config, weights=str(tmp_path / "cnn15")))

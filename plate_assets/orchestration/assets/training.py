@@ -60,6 +60,7 @@ def training_sample(
 class EmbeddingConfig(dg.Config):
     """The embedding's training; the defaults are the paper's."""
 
+    trunk: Literal["cnn15", "cnn27"] = "cnn15"  # cnn27: a detector on CNN27 can start from its weights
     iterations: int = 5_000
     dimensions: int = 32
     input_px: int = 300  # side that tiles are resized to; the time goes with its square
@@ -90,7 +91,7 @@ def embedding_model(
     platemaps = {key: stored_acquisition(storage, settings, key)[1] for key in sampled}
     trained = train_embedding(
         training_sample, seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
-        iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
+        trunk=config.trunk, iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
         learning_rate=config.learning_rate, temperature=config.temperature,
         positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
         progress=said(context, "iterations"),
@@ -203,6 +204,8 @@ class DetectorConfig(dg.Config):
     epochs: int = 40
     tiles_per_epoch: int = 2_000
     seconds: float = 7_200.0
+    # Where the trunk's weights come from: the folder or URL of PLATE_ASSETS_WEIGHTS (random, where unset), or our embedding.
+    start: Literal["weights", "embedding_model"] = "weights"
     frozen_stages: int = 0
     input_px: int = 0  # side that tiles are resized to; 0: the backbone's own
     seed: int = 0
@@ -236,7 +239,8 @@ def precipitation_detector(
         TrainingRequest(
             backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
             seconds=config.seconds, frozen_stages=config.frozen_stages, input_px=config.input_px or None, seed=config.seed,
-            weights=settings.weights or None, contamination=settings.contamination,
+            weights=str(storage.model("embedding_model")) if config.start == "embedding_model" else settings.weights or None,
+            contamination=settings.contamination,
         ),
         training_sample,
         labelled_patches,
