@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
     weights: str = Field(
         default="",
-        description="Pretrained weights of trunks: a folder, a URL or a model of ours; default: none, training starts from scratch",
+        description="Pretrained weights of trunks: folder, URL or a model of ours; default: none, training starts from scratch",
     )
     threads: int = Field(default=0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
 
