@@ -10,19 +10,19 @@ SCORE = """
 import json, resource, sys, time
 from pathlib import Path
 from plate_assets.learning.arithmetic import prepare_arithmetic
-from plate_assets.precipitation.detector import Detector
+from plate_assets.precipitation.fcdd import FCDD
 from plate_assets.storage.models import read_bundle
 from plate_assets.workflows.report import write_report
 from plate_assets.workflows.score import score_folder
 prepare_arithmetic()
 model, out, *folders = map(Path, sys.argv[1:])
-forward, score = [0.0], Detector.score
-def timed(*given, **named):
+seconds_forward, forward = [0.0], FCDD.forward
+def timed(network, images):
     began = time.perf_counter()
-    found = score(*given, **named)
-    forward[0] += time.perf_counter() - began
+    found = forward(network, images)
+    seconds_forward[0] += time.perf_counter() - began
     return found
-Detector.score = timed
+FCDD.forward = timed
 bundle, began = read_bundle(model), time.perf_counter()
 for folder in folders:
     work = out / folder.name
@@ -30,7 +30,7 @@ for folder in folders:
     write_report(score_folder(str(folder), work, bundle, "file:benchmark"), bundle, work / "report", links={}, channel=None)
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps({"seconds": seconds, "forward": forward[0], "peak GiB": peak}))
+print(json.dumps({"seconds": seconds, "forward": seconds_forward[0], "peak GiB": peak}))
 """
 
 
