@@ -7,7 +7,7 @@ Belongs here: every variable that the platform reads, with its default and meani
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     plate_format: int | None = Field(
         default=None, description="Wells of a plate (6, 12, 24, 48, 96, 384, 1536) where nothing else says it"
     )
+    objective: str = Field(
+        default="", description="Objective where the vendor's metadata does not say it, as 10x or 10x/0.3 (numerical aperture)"
+    )
+    channel_names: str = Field(
+        default="", description="Better names for channels as they are found, as w1=DAPI,w2=phase: spaces belong to the names"
+    )
+    wavelengths_nm: str = Field(
+        default="", description="Excitation/emission in nm where the vendor does not say them, as DAPI=405/450,phase=/530"
+    )
     channel: str = Field(
         default="", description="Channel that is scored; default: the first, brightfield or phase before fluorescence"
     )
@@ -72,6 +81,15 @@ class Settings(BaseSettings):
         description="Pretrained weights of trunks: folder, URL or a model of ours; default: none, training starts from scratch",
     )
     threads: int = Field(default=0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
+
+    @field_validator("objective", "channel_names", "wavelengths_nm")
+    @classmethod
+    def _readable(cls, text: str, info: ValidationInfo) -> str:
+        from plate_assets.plates.readers.told import named_channels, told_objective, told_wavelengths
+
+        readers = {"objective": told_objective, "channel_names": named_channels, "wavelengths_nm": told_wavelengths}
+        readers[str(info.field_name)](text)
+        return text
 
     @field_validator("plate_format")
     @classmethod

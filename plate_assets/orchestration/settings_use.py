@@ -3,7 +3,8 @@
 Belongs here: the translation of settings into the parameters of workflows, one function each. Not here: the settings.
 """
 
-from plate_assets.plates.readers import ReadOptions
+from plate_assets.plates.readers import Defaults, ReadOptions
+from plate_assets.plates.readers.told import named_channels, told_objective, told_wavelengths
 from plate_assets.settings import Settings
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry, NoSuchModel
@@ -14,8 +15,13 @@ def read_options(settings: Settings) -> ReadOptions:
     """How acquisition folders are read."""
     return ReadOptions(
         pattern=settings.pattern or None,
-        pixel_um=settings.pixel_um,
-        plate_format=settings.plate_format,
+        defaults=Defaults(
+            pixel_um=settings.pixel_um,
+            plate_format=settings.plate_format,
+            objective=told_objective(settings.objective),
+            channel_names=named_channels(settings.channel_names),
+            wavelengths_nm=told_wavelengths(settings.wavelengths_nm),
+        ),
     )
 
 

@@ -8,7 +8,8 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from datetime import datetime
+from typing import BinaryIO, NamedTuple, cast
 
 import polars as pl
 from upath import UPath
@@ -38,6 +39,16 @@ def check_acquisition_id(text: str) -> str:
     return text
 
 
+class Objective(NamedTuple):
+    """The lens that the images were taken with."""
+
+    magnification: float
+    numerical_aperture: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.magnification:g}×" + (f"/{self.numerical_aperture:g}" if self.numerical_aperture else "")
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """What a reader found in one folder. Immutable; `images` has the schema `plates.tables.IMAGES`."""
@@ -52,7 +63,9 @@ class Acquisition:
     complete: bool | None  # True or False where the vendor's marker or list says it; None: only the settling rule can
     completeness: str  # how that is known, for a person
     pixel_um: float | None = None
-    sources: dict[str, str] = field(default_factory=dict)  # where pixel size, time point, … came from: vendor, name, settings
+    objective: Objective | None = None
+    started_at: datetime | None = None  # of the visit, with its time zone
+    sources: dict[str, str] = field(default_factory=dict)  # where pixel size, time point, … came from: files, name, settings
     metadata: dict[str, str] = field(default_factory=dict)  # what else the vendor says: instrument, objective, start time
     documents: tuple[str, ...] = ()  # the vendor's metadata files, relative like `images.path`: part of the fingerprint
     warnings: tuple[str, ...] = ()  # what a person should know: files that no pattern understands, guesses

@@ -17,7 +17,7 @@ ROW = Column("Metadata_Row", pl.Int32, "Row of the well, 1 is A")
 COL = Column("Metadata_Col", pl.Int32, "Column of the well, from 1")
 SITE = Column("Metadata_Site", pl.Int32, "Site (field of view) in the well, from 1")
 CHANNEL = Column("Metadata_Channel", pl.String, "Channel as the vendor names it, `default` where there is one unnamed")
-PLANE = Column("Metadata_Plane", pl.Int32, "Focal plane, from 1")
+PLANE = Column("Metadata_Plane", pl.Int32, "Focal plane, from 1; 0 is a projection that the microscope made")
 QUADRUPLET = Column(
     "Metadata_Quadruplet", pl.String, "Replicate group: the quadruplet by its top-left well, or the plate map's group"
 )
@@ -31,6 +31,12 @@ IMAGES = TableSchema(
         Column("page", pl.Int32, "Page of the file that holds the image, from 0"),
         Column("size_bytes", pl.Int64, "Size of the file, bytes", nullable=True),
         Column("present", pl.Boolean, "False where the vendor's metadata names the file and it is not there"),
+        Column("x_um", pl.Float64, "Centre of the image right of the well's centre, µm", nullable=True),
+        Column("y_um", pl.Float64, "Centre of the image below the well's centre, µm", nullable=True),
+        Column("z_um", pl.Float64, "Height of the focal plane, µm, as the vendor counts it", nullable=True),
+        Column("acquired_at", pl.Datetime("us", "UTC"), "When the image was taken, UTC", nullable=True),
+        Column("excitation_nm", pl.Float64, "Wavelength of the exciting light, nm", nullable=True),
+        Column("emission_nm", pl.Float64, "Wavelength of the light that is seen, nm", nullable=True),
     ),
     key=("Metadata_Well", "Metadata_Site", "Metadata_Channel", "Metadata_Plane"),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition
@@ -59,11 +60,23 @@ def _summary(acquisition: Acquisition) -> dict[str, Any]:
         "complete": acquisition.complete,
         "completeness": acquisition.completeness,
         "pixel_um": acquisition.pixel_um,
+        "objective": str(acquisition.objective) if acquisition.objective else None,
+        "started_at": acquisition.started_at.isoformat() if acquisition.started_at else None,
+        "wavelengths_nm": _wavelengths(images),
         "first_image": _first_image(acquisition),
         "sources": dict(acquisition.sources),
         "metadata": dict(acquisition.metadata),
         "warnings": list(acquisition.warnings),
     }
+
+
+def _wavelengths(images: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+    """Excitation and emission of each channel that has either, nm."""
+    known = images.unique("Metadata_Channel", keep="first").filter(
+        pl.col("excitation_nm").is_not_null() | pl.col("emission_nm").is_not_null()
+    )
+    rows = known.sort("Metadata_Channel").select("Metadata_Channel", "excitation_nm", "emission_nm").iter_rows()
+    return {name: {"excitation": excitation, "emission": emission} for name, excitation, emission in rows}
 
 
 def _first_image(acquisition: Acquisition) -> dict[str, Any]:
@@ -108,12 +121,26 @@ def inspection_text(found: Mapping[str, Any]) -> str:
         ("planes", f"{len(found['planes'])}: {_some(found['planes'])}"),
         ("images", f"{found['images']}, the first {image}"),
         ("pixel size", f"{pixel} ({sources['pixel_um']})" if found["pixel_um"] is not None else pixel),
+        ("objective", f"{found['objective']} ({sources['objective']})" if found["objective"] else "unknown"),
+        *(
+            [("wavelengths", _light(found["wavelengths_nm"]) + f" ({sources['wavelengths']})")]
+            if found["wavelengths_nm"]
+            else []
+        ),
+        ("begun", found["started_at"] or "unknown"),
         ("complete", f"{complete}: {found['completeness']}"),
         *([("missing", f"{len(found['missing'])}: {_some(found['missing'])}")] if found["missing"] else []),
         *(("warning", text) for text in found["warnings"]),
     ]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+
+
+def _light(wavelengths: Mapping[str, Mapping[str, float | None]]) -> str:
+    def nm(value: float | None) -> str:
+        return "?" if value is None else f"{value:g}"
+
+    return ", ".join(f"{name} {nm(light['excitation'])}/{nm(light['emission'])} nm" for name, light in wavelengths.items())
 
 
 def _some(values: list[Any]) -> str:

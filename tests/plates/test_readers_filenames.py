@@ -9,7 +9,7 @@ from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.listing import Entry, Listing
 from plate_assets.plates.readers import BY_NAMES, ReadOptions, SeveralTimepoints, open_acquisition
 from plate_assets.plates.readers.filenames import PRESETS
-from plate_assets.plates.readers.reader import hours_of
+from plate_assets.plates.readers.identity import hours_of
 
 PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
 

@@ -58,6 +58,9 @@ def acquisition(
             "missing images": known.acquisition.missing.height,
             "complete": known.acquisition.completeness,
             "pixel size (µm)": known.acquisition.pixel_um or "unknown",
+            "objective": str(known.acquisition.objective or "unknown"),
+            "begun": str(known.acquisition.started_at or "unknown"),
+            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(known.acquisition.sources.items())),
             "fingerprint": known.fingerprint,
         },
     )

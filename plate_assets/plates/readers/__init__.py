@@ -12,12 +12,12 @@ from plate_assets.plates.acquisition import Acquisition, AcquisitionError
 from plate_assets.plates.listing import Listing, list_folder
 from plate_assets.plates.readers.filenames import FilenameReader
 from plate_assets.plates.readers.operetta import OperettaReader
-from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Reader, ReadOptions, SeveralTimepoints
+from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
 
 READERS: tuple[Reader, ...] = (OperettaReader(),)
 BY_NAMES = FilenameReader()
 
-__all__ = ["BY_NAMES", "READERS", "ReadOptions", "Reader", "SeveralTimepoints", "open_acquisition", "read_listing"]
+__all__ = ["BY_NAMES", "READERS", "Defaults", "ReadOptions", "Reader", "SeveralTimepoints", "open_acquisition", "read_listing"]
 
 
 def open_acquisition(folder: UPath | Path | str, options: ReadOptions | None = None) -> Acquisition:

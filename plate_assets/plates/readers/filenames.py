@@ -12,15 +12,8 @@ import polars as pl
 from plate_assets.plates.acquisition import SETTLING, Acquisition, AcquisitionError
 from plate_assets.plates.layout import LayoutError, PlateFormat, Well
 from plate_assets.plates.listing import Listing
-from plate_assets.plates.readers.reader import (
-    IMAGE_SUFFIXES,
-    ReadOptions,
-    SeveralTimepoints,
-    build_acquisition,
-    format_of,
-    hours_of,
-    identify,
-)
+from plate_assets.plates.readers.identity import hours_of, identify
+from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, ReadOptions, SeveralTimepoints, build_acquisition, format_of
 
 GROUPS = (
     "plate", "well", "row", "col", "well_number", "site", "site0", "channel", "plane", "plane0", "time", "time0",

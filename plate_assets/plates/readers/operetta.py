@@ -10,16 +10,25 @@ from typing import Any
 
 import polars as pl
 
-from plate_assets.plates.acquisition import LISTED, Acquisition, AcquisitionError
+from plate_assets.plates.acquisition import LISTED, Acquisition, AcquisitionError, Objective
 from plate_assets.plates.listing import Listing
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition, check_paths, identify
+from plate_assets.plates.readers.identity import identify
+from plate_assets.plates.readers.reader import (
+    ReadOptions,
+    SeveralTimepoints,
+    build_acquisition,
+    check_paths,
+    instant,
+    number_or_none,
+)
 
 INDEX_NAMES = ("index.idx.xml", "index.xml")
 _NAMESPACE = b"perkinelmer.com/PEHH/HarmonyV"
 _REVVITY = b"/PEHH/HarmonyV"
+_UM = {"m": 1e6, "mm": 1e3, "µm": 1.0, "um": 1.0}
 _ABOUT = (
     "User", "InstrumentType", "PlateID", "Name", "MeasurementID", "MeasurementStartTime", "PlateTypeName",
-    "ObjectiveMagnification", "ObjectiveNA", "AcquisitionType", "BinningX",
+    "AcquisitionType", "BinningX",
 )  # fmt: skip
 
 
@@ -68,7 +77,8 @@ class OperettaReader:
             listing, self.name, identity, found, options,
             complete=not gone,
             completeness=f"{LISTED}: {found.height - len(gone)} of {found.height} images of {indexes[0]} are there",
-            shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes,
+            shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes, objective=_objective({**index.about, **first}),
+            started_at=instant(index.about.get("MeasurementStartTime") or first.get("AbsTime")),
             metadata={key: {**first, **index.about}.get(key) for key in _ABOUT}
             | {"AbsTime": first.get("AbsTime")}
             | {f"FlatfieldProfile channel {channel}": text for channel, text in index.flatfields.items()},
@@ -152,7 +162,7 @@ def _children(element: Any) -> dict[str, str]:
     for child in element:
         tag = child.tag.rpartition("}")[2]
         found[tag] = (child.text or "").strip()
-        if tag.startswith("ImageResolution"):
+        if tag.startswith(("ImageResolution", "Position")):
             found[tag + " unit"] = child.get("Unit", "m")
     return found
 
@@ -185,6 +195,7 @@ def _images_table(where: Any, index: _Index, visit: list[dict[str, str]], folder
                 (
                     int(image["Row"]), int(image["Col"]), int(image["FieldID"]), int(image.get("PlaneID") or 1),
                     names[image["ChannelID"]], str(folder / image["URL"]) if image["URL"] else "",
+                    *_place_and_light(image, index.channels.get(image["ChannelID"], {})),
                 )
             )  # fmt: skip
         except (KeyError, ValueError) as error:
@@ -193,12 +204,33 @@ def _images_table(where: Any, index: _Index, visit: list[dict[str, str]], folder
                 "again"
             ) from error
     columns = ["Metadata_Row", "Metadata_Col", "Metadata_Site", "Metadata_Plane", "Metadata_Channel", "path"]
-    found = pl.DataFrame(rows, schema=columns, orient="row").with_columns(page=pl.lit(0))
+    told = dict.fromkeys(("x_um", "y_um", "z_um", "excitation_nm", "emission_nm"), pl.Float64)
+    schema = {**dict.fromkeys(columns), **told, "acquired_at": pl.Datetime("us", "UTC")}
+    found = pl.DataFrame(rows, schema=schema, orient="row").with_columns(page=pl.lit(0))
     if nameless := found.filter(pl.col("path") == "").height:
         raise AcquisitionError(
             f"{where}: {nameless} images have no file name (URL): export the measurement again with its images"
         )
     return found
+
+
+def _place_and_light(image: dict[str, str], channel: dict[str, str]) -> tuple[Any, ...]:
+    """Right and down of the well's centre and height, µm; exciting and seen light, nm; when. Harmony's y points up."""
+    x, y, z = (_micrometres(image, f"Position{axis}") for axis in "XYZ")
+    excitation, emission = (
+        number_or_none(image.get(name) or channel.get(name)) for name in ("MainExcitationWavelength", "MainEmissionWavelength")
+    )
+    return x, None if y is None else -y, z, excitation, emission, instant(image.get("AbsTime"))
+
+
+def _micrometres(image: dict[str, str], name: str) -> float | None:
+    value, scale = number_or_none(image.get(name)), _UM.get(image.get(name + " unit", "m"))
+    return value * scale if value is not None and scale else None
+
+
+def _objective(about: dict[str, str]) -> Objective | None:
+    magnification = number_or_none(about.get("ObjectiveMagnification"))
+    return Objective(magnification, number_or_none(about.get("ObjectiveNA"))) if magnification else None
 
 
 def _channel_names(index: _Index) -> dict[str, str]:
@@ -218,9 +250,5 @@ def _shape(index: _Index) -> tuple[int, int] | None:
 
 
 def _pixel_um(image: dict[str, str]) -> tuple[float, str] | None:
-    unit = {"m": 1e6, "mm": 1e3, "µm": 1.0, "um": 1.0}.get(image.get("ImageResolutionX unit", "m"))
-    try:
-        size = float(image.get("ImageResolutionX", "")) * (unit or 0)
-    except ValueError:
-        return None
-    return (size, "Index.idx.xml") if size > 0 else None
+    size = _micrometres(image, "ImageResolutionX")
+    return (size, "files") if size and size > 0 else None

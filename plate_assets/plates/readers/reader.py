@@ -1,31 +1,42 @@
 """The seam that readers plug into: what a reader is, what it may be told, and how its findings become an `Acquisition`.
 
-Belongs here: what every reader shares: the protocol, the options, identity from folder names, the checked table of images. Not
-here: any one layout. A new reader is one file beside this one that ends in `build_acquisition`, and one line in `READERS`.
+Belongs here: what every reader shares: the protocol, the options, the checked table of images. Not here: plate and time point
+from names (`identity`), any one layout. A new reader is one file beside this one that ends in `build_acquisition`, and one line
+in `READERS`.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 
 import polars as pl
 
-from plate_assets.plates.acquisition import Acquisition, AcquisitionError, check_acquisition_id
+from plate_assets.plates.acquisition import Acquisition, AcquisitionError, Objective
 from plate_assets.plates.layout import PlateFormat, Well
 from plate_assets.plates.listing import Listing
+from plate_assets.plates.readers.identity import Identity
 from plate_assets.plates.tables import IMAGES
-
-_SUFFIX = re.compile(r"(?P<plate>.+)_(?P<timepoint>\d+(?:\.\d+)?h|d\d+|day\d+|t\d+|\d{8}T\d{6})", re.IGNORECASE)
-_HOURS = re.compile(r"(\d+(?:\.\d+)?)h", re.IGNORECASE)
-_DAYS = re.compile(r"(?:d|day)(\d+)", re.IGNORECASE)
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
+class Defaults:
+    """What the settings say where the vendor says nothing; `sources` then says `settings`."""
+
+    pixel_um: float | None = None  # pixel size, µm
+    plate_format: PlateFormat | int | None = None  # or its number of wells
+    objective: Objective | None = None
+    channel_names: Mapping[str, str] = field(default_factory=dict)  # a better name for a channel as it is found
+    wavelengths_nm: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)  # excitation, emission
+
+
+@dataclass(frozen=True)
 class ReadOptions:
-    """What a person says where the folder does not, or says it wrongly; each overrides what the reader finds."""
+    """What a person says of one folder: each overrides what the reader finds, but for the `defaults`."""
 
     pattern: str | None = None  # for folders read by file names: a preset, or one's own expression with named groups
     pixel_um: float | None = None  # pixel size, µm
@@ -33,6 +44,7 @@ class ReadOptions:
     plate: str | None = None
     timepoint: str | None = None  # also chooses one where a folder holds several
     timepoint_h: float | None = None  # hours since the culture began
+    defaults: Defaults = Defaults()
 
 
 class Reader(Protocol):
@@ -64,55 +76,16 @@ class SeveralTimepoints(AcquisitionError):
         )
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Which plate, and when. `sources` says where each of them came from."""
-
-    plate: str
-    timepoint: str
-    timepoint_h: float | None
-    sources: dict[str, str] = field(default_factory=dict)
-
-
-def hours_of(timepoint: str) -> float | None:
-    """Hours that a time point's name tells: `096h` 96, `d04` and `day4` 96; None where it tells none (`t0`, a date)."""
-    if match := _HOURS.fullmatch(timepoint):
-        return float(match[1])
-    if match := _DAYS.fullmatch(timepoint):
-        return 24.0 * int(match[1])
-    return None
-
-
-def identify(folder: str, options: ReadOptions, plate: str | None = None, timepoint: str | None = None) -> Identity:
-    """Plate and time point: what the options say, else the folder's name `<plate>_<time point>`, else what the files say.
-
-    plate: the vendor's or the file names' plate, which goes before the folder's. timepoint: the vendor's, which goes after it.
-    White space in a name becomes `_`. Raises AcquisitionError where no safe id comes of it.
-    """
-    match = _SUFFIX.fullmatch(folder)
-    folder_plate, folder_time = (match["plate"], match["timepoint"]) if match else (folder, None)
-    named, plate_source = _first((options.plate, "options"), (plate, "files"), (folder_plate, "folder name"))
-    time, time_source = _first(
-        (options.timepoint, "options"), (folder_time, "folder name"), (timepoint, "files"), ("t0", "nothing tells it: t0")
-    )
-    plate_name, time_name = "_".join(named.split()), "_".join(time.split())
-    check_acquisition_id(plate_name)
-    check_acquisition_id(f"{plate_name}_{time_name}")
-    hours = options.timepoint_h if options.timepoint_h is not None else hours_of(time_name)
-    return Identity(plate_name, time_name, hours, {"plate": plate_source, "timepoint": time_source})
-
-
-def _first(*candidates: tuple[str | None, str]) -> tuple[str, str]:
-    return next((text.strip(), source) for text, source in candidates if text and text.strip())
-
-
 def format_of(options: ReadOptions, wells: Sequence[Well], shape: tuple[int, int] | None = None) -> tuple[PlateFormat, str]:
-    """The plate's format and where it came from: options, the vendor's rows × columns, or the smallest that holds the wells."""
+    """The plate's format and where it came from: options, the vendor's rows × columns, settings, or the smallest that holds
+    the wells."""
     if options.plate_format is not None:
         given = options.plate_format
         return given if isinstance(given, PlateFormat) else PlateFormat(given), "options"
     if shape is not None:
         return PlateFormat.of_shape(*shape), "files"
+    if (default := options.defaults.plate_format) is not None:
+        return default if isinstance(default, PlateFormat) else PlateFormat(default), "settings"
     return PlateFormat.smallest_for(list(wells)), "guessed: the smallest that holds the wells"
 
 
@@ -127,6 +100,8 @@ def build_acquisition(
     completeness: str,
     shape: tuple[int, int] | None = None,
     pixel_um: tuple[float, str] | None = None,
+    objective: Objective | None = None,
+    started_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
     documents: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -134,7 +109,8 @@ def build_acquisition(
     """Check what a reader found and make the acquisition of it.
 
     found: one row for each image with `Metadata_Row`, `Metadata_Col`, `Metadata_Site`, `Metadata_Channel`, `Metadata_Plane`,
-    `path` and `page`. shape: the vendor's rows and columns of the plate. pixel_um: size in µm and where it came from.
+    `path` and `page`; where the vendor says them also the columns of IMAGES that may be empty: place, time, wavelengths.
+    shape: the vendor's rows and columns of the plate. pixel_um: size in µm and where it came from.
     Raises AcquisitionError for a path that leaves the folder, a well that is not on the plate, two files for one image.
     """
     check_paths(listing, found["path"])
@@ -145,32 +121,13 @@ def build_acquisition(
             f"{listing.root} has images of well {outside[0].name}, which is on no {plate_format.wells}-well plate: set the "
             "option `plate_format`, or look at the file names"
         )
-    names = pl.DataFrame(
-        {
-            "Metadata_Row": [w.row for w in wells],
-            "Metadata_Col": [w.col for w in wells],
-            "Metadata_Well": [w.name for w in wells],
-        },
-        schema={"Metadata_Row": pl.Int64, "Metadata_Col": pl.Int64, "Metadata_Well": pl.String},
-    )
-    sizes = pl.DataFrame(
-        {"path": list(listing.sizes), "size_bytes": list(listing.sizes.values())},
-        schema={"path": pl.String, "size_bytes": pl.Int64},
-    )
-    images = (
-        found.with_columns(pl.col("Metadata_Row", "Metadata_Col").cast(pl.Int64))
-        .join(names, on=["Metadata_Row", "Metadata_Col"], how="left")
-        .join(sizes, on="path", how="left")
-        .with_columns(
-            pl.lit(identity.plate).alias("Metadata_Plate"),
-            pl.lit(identity.timepoint).alias("Metadata_Timepoint"),
-            pl.lit(identity.timepoint_h, dtype=pl.Float64).alias("Metadata_Timepoint_h"),
-            pl.col("size_bytes").is_not_null().alias("present"),
-        )
-        .sort("Metadata_Row", "Metadata_Col", "Metadata_Site", "Metadata_Channel", "Metadata_Plane", "path")
-    )
+    found, sources = _told(found, options.defaults)
+    images = _images_table(listing, found, identity, wells)
     check_once(listing, images)
-    size, size_source = (options.pixel_um, "options") if options.pixel_um is not None else pixel_um or (None, "unknown")
+    size, size_source = _chosen((options.pixel_um, "options"), pixel_um, (options.defaults.pixel_um, "settings"))
+    lens, lens_source = _chosen((objective, "files"), (options.defaults.objective, "settings"))
+    sources |= {"plate_format": format_source, "pixel_um": size_source, "objective": lens_source}
+    sources["started_at"] = "files" if started_at else "unknown"
     if size is not None and not 0.001 <= size <= 1000:
         raise AcquisitionError(f"a pixel of {size} µm cannot be: set the option `pixel_um`, in micrometres")
     return Acquisition(
@@ -184,11 +141,83 @@ def build_acquisition(
         complete=complete,
         completeness=completeness,
         pixel_um=size,
-        sources={**identity.sources, "plate_format": format_source, "pixel_um": size_source},
+        objective=lens,
+        started_at=started_at,
+        sources=identity.sources | sources,
         metadata={key: str(value) for key, value in (metadata or {}).items() if value is not None},
         documents=tuple(documents),
         warnings=tuple(warnings),
     )
+
+
+def _images_table(listing: Listing, found: pl.DataFrame, identity: Identity, wells: Sequence[Well]) -> pl.DataFrame:
+    """What a reader found with the identity, the wells' names, and the sizes of the files that are there."""
+    names = pl.DataFrame(
+        {
+            "Metadata_Row": [w.row for w in wells],
+            "Metadata_Col": [w.col for w in wells],
+            "Metadata_Well": [w.name for w in wells],
+        },
+        schema={"Metadata_Row": pl.Int64, "Metadata_Col": pl.Int64, "Metadata_Well": pl.String},
+    )
+    sizes = pl.DataFrame(
+        {"path": list(listing.sizes), "size_bytes": list(listing.sizes.values())},
+        schema={"path": pl.String, "size_bytes": pl.Int64},
+    )
+    return (
+        found.with_columns(pl.col("Metadata_Row", "Metadata_Col").cast(pl.Int64))
+        .join(names, on=["Metadata_Row", "Metadata_Col"], how="left")
+        .join(sizes, on="path", how="left")
+        .with_columns(
+            pl.lit(identity.plate).alias("Metadata_Plate"),
+            pl.lit(identity.timepoint).alias("Metadata_Timepoint"),
+            pl.lit(identity.timepoint_h, dtype=pl.Float64).alias("Metadata_Timepoint_h"),
+            pl.col("size_bytes").is_not_null().alias("present"),
+        )
+        .sort("Metadata_Row", "Metadata_Col", "Metadata_Site", "Metadata_Channel", "Metadata_Plane", "path")
+    )
+
+
+def _chosen(*candidates: tuple[Any, str] | None) -> tuple[Any, str]:
+    return next((given for given in candidates if given and given[0] is not None), (None, "unknown"))
+
+
+def _told(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Channels by the names that the settings give them, with wavelengths where the vendor gives none; and the sources."""
+    sources = {}
+    names = set(found["Metadata_Channel"].unique())
+    if renamed := {old: new for old, new in defaults.channel_names.items() if old in names}:
+        found = found.with_columns(pl.col("Metadata_Channel").replace(renamed))
+    sources["channels"] = "settings" if renamed else "files"
+    by_vendor = [name for name in ("excitation_nm", "emission_nm") if name in found.columns and found[name].count()]
+    if by_vendor or not (known := {k: v for k, v in defaults.wavelengths_nm.items() if k in set(found["Metadata_Channel"])}):
+        return found, sources | {"wavelengths": "files" if by_vendor else "unknown"}
+    found = found.with_columns(
+        pl.col("Metadata_Channel").replace_strict({k: v[side] for k, v in known.items()}, default=None, return_dtype=pl.Float64)
+        .alias(name) for side, name in enumerate(("excitation_nm", "emission_nm"))
+    )  # fmt: skip
+    return found, sources | {"wavelengths": "settings"}
+
+
+def number_or_none(text: str | None) -> float | None:
+    """The finite number that a vendor's text is; None where it is none."""
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def instant(text: str | None, default_zone: tzinfo = UTC) -> datetime | None:
+    """The instant that an ISO 8601 text tells, in UTC; None where it tells none.
+
+    default_zone: of a text without one. Seven decimals, as .NET writes them, are cut to six.
+    """
+    try:
+        when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip())) if text else None
+        return None if when is None else (when if when.tzinfo else when.replace(tzinfo=default_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def check_paths(listing: Listing, paths: pl.Series) -> None:
