@@ -59,6 +59,9 @@ class FilenameReader:
     """Reads flat folders: one file for each image, its name says which."""
 
     name: str = "filenames"
+    complete_when: str = (
+        "its files stayed the same over several looks of the sensor: names do not tell how many belong to it"
+    )
 
     def recognises(self, listing: Listing) -> bool:
         """Whether a preset understands any image's name."""

@@ -21,6 +21,7 @@ from plate_assets.plates.readers.reader import (
     instant,
     number_or_none,
 )
+from plate_assets.plates.readers.vendor_xml import elements
 
 INDEX_NAMES = ("index.idx.xml", "index.xml")
 _NAMESPACE = b"perkinelmer.com/PEHH/HarmonyV"
@@ -48,6 +49,7 @@ class OperettaReader:
     """Reads the folder that holds the index, or any folder above it that holds just one."""
 
     name: str = "operetta"
+    complete_when: str = "every image that `Index.idx.xml` names is there"
 
     def recognises(self, listing: Listing) -> bool:
         """Whether a file is called as Harmony's index and begins as one (or is still too short to tell)."""
@@ -61,7 +63,7 @@ class OperettaReader:
                 f"{listing.root} holds {len(indexes)} measurements ({indexes[0]}, {indexes[1]}): name the folder of one of them"
             )
         where = listing.path_of(indexes[0])
-        index = _read_index(where)
+        index = _collect(elements(where))
         if not index.images:
             raise AcquisitionError(f"{where} names no image: export the measurement again with its images")
         if index.plates > 1:
@@ -99,31 +101,6 @@ def _is_harmony(listing: Listing, path: str) -> bool:
             f"{listing.path_of(path)} could be listed and not read ({error}): look again when it was copied"
         ) from error
     return _NAMESPACE in start or _REVVITY in start
-
-
-def _read_index(where: Any) -> _Index:
-    from defusedxml.common import DefusedXmlException
-
-    try:
-        with where.open("rb") as file:
-            return _collect(_elements(file))
-    except OSError as error:
-        raise AcquisitionError(f"{where} could be listed and not read ({error}): look again when it was copied") from error
-    except DefusedXmlException as error:
-        raise AcquisitionError(
-            f"{where} declares entities, which no Harmony index does, and is not read: get the export again"
-        ) from error
-    except SyntaxError as error:  # ParseError is one
-        raise AcquisitionError(
-            f"{where} is no whole XML ({error}): it is still being copied, or was cut off; copy it again"
-        ) from error
-
-
-def _elements(file: Any) -> Iterator[tuple[str, str, Any]]:
-    from defusedxml.ElementTree import iterparse
-
-    for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
-        yield event, element.tag.rpartition("}")[2], element
 
 
 def _collect(elements: Iterator[tuple[str, str, Any]]) -> _Index:

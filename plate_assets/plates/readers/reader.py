@@ -55,6 +55,11 @@ class Reader(Protocol):
         """What `Acquisition.layout` says, for example `operetta`."""
         ...
 
+    @property
+    def complete_when(self) -> str:
+        """When an acquisition of this layout is complete, in words for a person: `deploy/LAYOUTS.md` shows it."""
+        ...
+
     def recognises(self, listing: Listing) -> bool:
         """Whether this folder has the layout: by its names and small metadata, never by opening images."""
         ...
