@@ -11,7 +11,8 @@ def measure(acquisitions: int) -> dict[str, float]:
 
     from upath import UPath
 
-    from plate_assets.plates.arrivals import Ledger, decide, scan_arrivals
+    from plate_assets.plates.arrivals import Ledger, decide
+    from plate_assets.plates.arrivals_scan import scan_arrivals
 
     with tempfile.TemporaryDirectory() as kept:
         root = Path(kept)

@@ -1,6 +1,6 @@
 """Where the arrivals sensor keeps what it has seen: one small file, replaced whole.
 
-Belongs here: reading and writing the ledger, what of it a run is told, and finding an acquisition's folder in it. Not here:
+Belongs here: reading and writing the ledger, what of it a run is told, and finding an acquisition's place in it. Not here:
 what the ledger means (`plates.arrivals`).
 """
 
@@ -8,7 +8,7 @@ from upath import UPath
 
 from plate_assets.orchestration.resources import Storage
 from plate_assets.plates.acquisition import AcquisitionError
-from plate_assets.plates.arrivals import Ledger
+from plate_assets.plates.arrivals import Ledger, folder_and_timepoint
 from plate_assets.settings import Settings
 from plate_assets.storage.files import write_bytes
 
@@ -26,12 +26,16 @@ def write_ledger(storage: Storage, ledger: Ledger) -> None:
     write_bytes(storage.arrivals_ledger, ledger.to_json().encode())
 
 
-def folder_of(storage: Storage, settings: Settings, acquisition_id: str) -> UPath:
-    """The folder that the sensor saw under this id. Raises AcquisitionError where it has seen none."""
-    folder = read_ledger(storage).folder_of(acquisition_id)
-    if folder is None:
+def place_of(storage: Storage, settings: Settings, acquisition_id: str) -> tuple[UPath, str | None]:
+    """The folder that the sensor saw under this id, and which of its visits it is where it holds several.
+
+    Raises AcquisitionError where the sensor has seen none.
+    """
+    place = read_ledger(storage).place_of(acquisition_id)
+    if place is None:
         raise AcquisitionError(
             f"no folder under {settings.arrivals_root} is known as acquisition {acquisition_id!r}: put it there, or give its "
             "place in the asset's configuration (`folder`)"
         )
-    return UPath(settings.arrivals_root) / folder
+    folder, timepoint = folder_and_timepoint(place)
+    return UPath(settings.arrivals_root) / folder, timepoint

@@ -18,7 +18,8 @@ from plate_assets.orchestration.people import made_by_person
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.schedules import champion_tag, score_request
 from plate_assets.orchestration.settings_use import read_options
-from plate_assets.plates.arrivals import Decision, Scan, Seen, decide, scan_arrivals
+from plate_assets.plates.arrivals import Decision, Seen, decide
+from plate_assets.plates.arrivals_scan import Scan, scan_arrivals
 from plate_assets.settings import Settings
 from plate_assets.storage.registry import ModelRegistry
 
@@ -50,7 +51,7 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         if decision.ledger != ledger:
             write_ledger(storage, decision.ledger)
         for judged in (*decision.refuse, *decision.broken):
-            context.log.warning(f"{judged.seen.folder}: {judged.reason}")
+            context.log.warning(f"{judged.seen.place}: {judged.reason}")
         partitions = set(context.instance.get_dynamic_partitions(plate_acquisitions.name or ""))
         ids = {item.acquisition_id: item for item in decision.start if item.acquisition_id}
         new = [key for key in ids if key not in partitions]
@@ -58,7 +59,7 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
             dg.RunRequest(
                 run_key=f"{key}:{item.signature}",
                 partition_key=key,
-                tags={FOLDER_TAG: tag_value(item.folder), SIGNATURE_TAG: item.signature},
+                tags={FOLDER_TAG: tag_value(item.place), SIGNATURE_TAG: item.signature},
             )
             for key, item in ids.items()
         ]
@@ -109,7 +110,7 @@ def why_nothing(look: Scan, decision: Decision) -> str:
     said = [f"{look.folders} folders, {look.listed} looked into"]
     for word, judged in (("waiting", decision.wait), ("refused", decision.refuse), ("broken", decision.broken)):
         if judged:
-            said.append(f"{len(judged)} {word}: {judged[0].seen.folder} ({judged[0].reason})")
+            said.append(f"{len(judged)} {word}: {judged[0].seen.place} ({judged[0].reason})")
     return "; ".join(said)
 
 

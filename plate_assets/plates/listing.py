@@ -58,6 +58,11 @@ class Listing:
         """Size of each file, bytes, by its relative path."""
         return {entry.path: entry.size for entry in self.entries}
 
+    def signature_of(self, paths: Iterable[str]) -> str:
+        """The signature of some of the files alone."""
+        chosen = set(paths)
+        return _digest(entry for entry in self.entries if entry.path in chosen)
+
     def path_of(self, relative: str) -> UPath:
         """Where a file of this folder lies."""
         return self.root / relative

@@ -12,7 +12,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition, AcquisitionError, fingerprint
-from plate_assets.plates.listing import as_upath, list_folder
+from plate_assets.plates.listing import list_folder
 from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.tables import IMAGE_QUALITY
 
@@ -49,12 +49,17 @@ def require_whole(acquisition: Acquisition, *, expected_id: str | None = None, a
         )
 
 
-def require_unchanged(folder: UPath | Path | str, signature: str) -> None:
-    """Raise AcquisitionError where the names, sizes or times of the folder's files are not those of the signature."""
-    if list_folder(as_upath(folder)).signature != signature:
+def require_unchanged(acquisition: Acquisition, timepoint: str | None, signature: str) -> None:
+    """Raise AcquisitionError where the names, sizes or times of the files are not those of the signature.
+
+    timepoint: of one visit in a folder that holds several; then its own images count, else the whole folder does.
+    """
+    listing = list_folder(acquisition.root)
+    now = listing.signature if timepoint is None else listing.signature_of(acquisition.images["path"])
+    if now != signature:
         raise AcquisitionError(
-            f"{folder} is no longer as it was when it was found complete: a file came, went or changed since. Restore what is "
-            "lost; the arrivals sensor lets the folder in when it has settled, or materialise this acquisition yourself"
+            f"{acquisition.root} is no longer as it was when it was found complete: a file came, went or changed since. Restore "
+            "what is lost; the arrivals sensor lets the folder in when it has settled, or materialise this acquisition yourself"
         )
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upath import UPath
 
-from plate_assets.plates.arrivals import Ledger, Seen, decide, scan_arrivals, slice_of
+from plate_assets.plates.arrivals import Ledger, Seen, decide
+from plate_assets.plates.arrivals_scan import scan_arrivals, slice_of
 from plate_assets.plates.listing import ListingError
 
 HARMONY = [f"r01c0{col}f01p01-ch1sk1fk1fl1.tiff" for col in (1, 2, 3)]
@@ -100,7 +101,7 @@ def test_bytes_that_change_between_the_start_and_the_first_look_after_the_run_ar
     for _ in range(3):
         sensor.look()
     tifffile.imwrite(tmp_path / "P001_096h" / "A03.tif", PIXELS)
-    assert [judged.seen.folder for judged in sensor.look()[0].refuse] == ["P001_096h"]
+    assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["P001_096h"]
 
 
 def test_a_known_folder_that_is_renamed_is_the_same_acquisition(tmp_path):
@@ -113,7 +114,7 @@ def test_a_known_folder_that_is_renamed_is_the_same_acquisition(tmp_path):
     (tmp_path / "a").rename(tmp_path / "b")
     decision, _ = sensor.look()
     assert (decision.start, decision.refuse, decision.wait) == ((), (), ())
-    assert sensor.ledger.folder_of("P1_t0") == "b"
+    assert sensor.ledger.place_of("P1_t0") == "b"
 
 
 def test_two_folders_with_one_id_are_both_named_and_the_second_is_refused(tmp_path):
@@ -122,7 +123,7 @@ def test_two_folders_with_one_id_are_both_named_and_the_second_is_refused(tmp_pa
     sensor = Sensor(tmp_path)
     for _ in range(4):
         decision, _ = sensor.look()
-        assert [judged.seen.folder for judged in decision.refuse] == ["p001_096H"] or not decision.refuse
+        assert [judged.seen.place for judged in decision.refuse] == ["p001_096H"] or not decision.refuse
     refused = decide([s for s in scan_arrivals(UPath(tmp_path), {}, Ledger()).seen], {}, Ledger()).refuse
     assert "P001_096h and p001_096H" in refused[0].reason
     assert list(sensor.known) == ["P001_096h"]
@@ -151,7 +152,7 @@ def test_a_disk_that_is_not_mounted_for_a_while_forgets_no_signature(tmp_path):
     (tmp_path / "disk").rmdir()
     (tmp_path / "away").rename(tmp_path / "disk")
     tifffile.imwrite(tmp_path / "disk" / "P001_096h" / "A03.tif", PIXELS)
-    assert [judged.seen.folder for judged in sensor.look()[0].refuse] == ["P001_096h"]
+    assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["P001_096h"]
 
 
 def test_a_broken_folder_that_is_mended_starts(tmp_path):
@@ -193,7 +194,7 @@ def test_what_the_list_names_and_the_folder_lacks_is_waited_for_by_name():
 SEENS = st.lists(
     st.builds(
         Seen,
-        folder=st.text("abc", min_size=1, max_size=2),
+        place=st.text("abc", min_size=1, max_size=2),
         acquisition_id=st.one_of(st.none(), st.sampled_from(["A_t0", "a_T0", "B_t0", "C_t0"])),
         signature=st.sampled_from(["1", "2"]),
         activity=st.sampled_from(["", "x"]),
@@ -204,7 +205,7 @@ SEENS = st.lists(
         transient=st.booleans(),
     ),
     max_size=6,
-    unique_by=lambda seen: seen.folder,
+    unique_by=lambda seen: seen.place,
 )
 
 
@@ -215,9 +216,9 @@ def test_looking_twice_starts_nothing_new(looks):
         decision = decide(seen, known, ledger)
         ledger, known = decision.ledger, known | {each.acquisition_id: None for each in decision.start}
     again = decide(looks[-1], known, ledger)
-    refused_before = {judged.seen.folder for judged in decision.refuse}
-    fresh = {each.folder for each in again.start} - {judged.seen.folder for judged in decision.wait}
-    assert not fresh and not {j.seen.folder for j in again.refuse} - refused_before
+    refused_before = {judged.seen.place for judged in decision.refuse}
+    fresh = {each.place for each in again.start} - {judged.seen.place for judged in decision.wait}
+    assert not fresh and not {j.seen.place for j in again.refuse} - refused_before
     assert len({each.acquisition_id.casefold() for each in (*decision.start, *again.start)}) == len(
         {*decision.start, *again.start}
     )
@@ -228,11 +229,11 @@ def test_every_folder_gets_exactly_one_answer_and_the_ledger_survives_its_json(l
     ledger, known = Ledger(), {}
     for seen in looks:
         decision = decide(seen, known, ledger)
-        answers = [each.folder for each in decision.start]
-        answers += [j.seen.folder for j in (*decision.wait, *decision.refuse, *decision.broken)]
+        answers = [each.place for each in decision.start]
+        answers += [j.seen.place for j in (*decision.wait, *decision.refuse, *decision.broken)]
         assert len(answers) == len(set(answers)) and all(j.reason for j in (*decision.wait, *decision.refuse, *decision.broken))
-        quiet = {each.folder for each in seen} - set(answers)
-        assert quiet <= {each.folder for each in seen if each.acquisition_id in known}
+        quiet = {each.place for each in seen} - set(answers)
+        assert quiet <= {each.place for each in seen if each.acquisition_id in known}
         assert Ledger.from_json(decision.ledger.to_json()) == decision.ledger
         ledger, known = decision.ledger, known | {each.acquisition_id: None for each in decision.start}
 
@@ -308,7 +309,7 @@ def test_ten_thousand_known_folders_are_named_and_only_the_new_one_and_a_slice_a
     print(f"{scan.folders} folders named, {scan.listed} listed, {scan.read} read, ledger {len(text):,} bytes")
     assert (scan.folders, scan.listed) == (10_001, 51) and scan.ledger.position == 50
     assert len(text) < 400_000
-    assert "NEW_096h" in {seen.folder for seen in scan.seen}
+    assert "NEW_096h" in {seen.place for seen in scan.seen}
 
 
 def test_a_settled_folder_is_found_changed_when_its_turn_comes(tmp_path):
@@ -324,7 +325,7 @@ def test_a_settled_folder_is_found_changed_when_its_turn_comes(tmp_path):
         assert (scan.listed, scan.folders) == (2, 6)
         decision = decide(scan.seen, sensor.known, scan.ledger)
         sensor.ledger = decision.ledger
-        refused |= {judged.seen.folder for judged in decision.refuse}
+        refused |= {judged.seen.place for judged in decision.refuse}
     assert refused == {"P4_096h"}
 
 
@@ -339,3 +340,57 @@ def test_an_object_store_is_looked_at_as_a_disk_is():
 
 def test_a_ledger_that_cannot_be_read_is_an_empty_one():
     assert Ledger.from_json("{not json") == Ledger.from_json(None) == Ledger.from_json('{"packed": "@@"}') == Ledger()
+
+
+def film(root, name, *timepoints):
+    flat(root, name, [f"{well}_t{number}" for number in timepoints for well in ("A01", "A02")])
+
+
+def test_a_folder_with_several_visits_gives_an_acquisition_for_each(tmp_path):
+    film(tmp_path, "film", 1, 2)
+    sensor = Sensor(tmp_path)
+    assert [started(sensor.look()[0]) for _ in range(4)] == [[], [], ["film_t1", "film_t2"], []]
+    assert sensor.ledger.place_of("film_t2") == "film//t2"
+
+
+def test_a_visit_that_comes_later_starts_alone_and_leaves_the_others_known(tmp_path):
+    film(tmp_path, "film", 1)
+    sensor = Sensor(tmp_path)
+    assert [started(sensor.look()[0]) for _ in range(4)] == [[], [], ["film_t1"], []]
+    film(tmp_path, "film", 2)
+    looks = [sensor.look()[0] for _ in range(4)]
+    assert [started(look) for look in looks] == [[], [], ["film_t2"], []]
+    film(tmp_path, "film", 3)
+    looks += [sensor.look()[0] for _ in range(4)]
+    assert [started(look) for look in looks[4:]] == [[], [], ["film_t3"], []]
+    assert not any(look.refuse or look.broken for look in looks)
+
+
+def test_a_visit_whose_images_change_is_refused_and_the_others_are_not(tmp_path):
+    film(tmp_path, "film", 1, 2)
+    sensor = Sensor(tmp_path)
+    for _ in range(4):
+        sensor.look()
+    tifffile.imwrite(tmp_path / "film" / "A02_t2.tif", PIXELS[:4])
+    assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["film//t2"]
+
+
+def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
+    film(tmp_path, "film", 1)
+    sensor = Sensor(tmp_path)
+    for _ in range(4):
+        sensor.look()
+    tifffile.imwrite(tmp_path / "film" / "A01_t1.tif", PIXELS[:4])
+    film(tmp_path, "film", 2)
+    looks = [sensor.look()[0] for _ in range(4)]
+    assert ["film//t1"] == [judged.seen.place for judged in looks[0].refuse]
+    assert [started(look) for look in looks] == [[], [], ["film_t2"], []]
+
+
+def test_a_long_film_is_read_over_several_looks_and_no_visit_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("plate_assets.plates.arrivals_scan.VISITS_A_LOOK", 2)
+    film(tmp_path, "film", *range(1, 6))
+    sensor, got = Sensor(tmp_path), []
+    for _ in range(12):
+        got += started(sensor.look()[0])
+    assert sorted(got) == [f"film_t{number}" for number in range(1, 6)]

@@ -1,10 +1,12 @@
 """The assets of a plate before any science: the acquisition as it came in, and the quality of its images."""
 
+from dataclasses import replace
+
 import dagster as dg
 import polars as pl
 from upath import UPath
 
-from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, folder_of
+from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, place_of
 from plate_assets.orchestration.metadata import described, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
@@ -18,6 +20,7 @@ class AcquisitionConfig(dg.Config):
     """Where the acquisition lies, if not where the arrivals sensor saw it."""
 
     folder: str = ""
+    timepoint: str = ""  # which visit, where the folder holds several
 
 
 @dg.asset(
@@ -37,11 +40,12 @@ def acquisition(
     """One visit of the microscope to one plate: its images, what is missing, and the fingerprint of its bytes."""
     from plate_assets.workflows.ingest import ingest, require_unchanged, require_whole
 
-    folder = UPath(config.folder) if config.folder else folder_of(storage, settings, context.partition_key)
-    known = ingest(folder, read_options(settings))
+    given = (UPath(config.folder), config.timepoint or None) if config.folder else None
+    folder, timepoint = given or place_of(storage, settings, context.partition_key)
+    known = ingest(folder, replace(read_options(settings), timepoint=timepoint))
     require_whole(known.acquisition, expected_id=context.partition_key, allow_missing=settings.allow_missing)
     if SIGNATURE_TAG in context.run.tags:
-        require_unchanged(folder, context.run.tags[SIGNATURE_TAG])
+        require_unchanged(known.acquisition, timepoint, context.run.tags[SIGNATURE_TAG])
     images = known.acquisition.images
     return dg.MaterializeResult(
         value=KnownAcquisition(known.acquisition, known.fingerprint),
