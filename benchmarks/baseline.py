@@ -12,6 +12,7 @@ def measure(quadruplets: int, seeds: tuple[int, ...] = (1, 2, 3), background: Pa
     import polars as pl
     from sklearn.metrics import roc_auc_score
 
+    from plate_assets.plates.fields import Fields
     from plate_assets.plates.platemap import platemap_of
     from plate_assets.plates.readers import open_acquisition
     from plate_assets.plates.simulate import SimulationSettings, simulate_plates
@@ -23,7 +24,7 @@ def measure(quadruplets: int, seeds: tuple[int, ...] = (1, 2, 3), background: Pa
             settings = SimulationSettings(seed=seed, quadruplets=quadruplets, timepoints_h=(96.0,), background=background)
             plates = simulate_plates(Path(kept), settings)
             acquisition = open_acquisition(plates.acquisitions[0])
-            tiles = pl.concat([table for table, _ in cut_patches(acquisition, platemap_of(acquisition, None))])
+            tiles = pl.concat([table for table, _ in cut_patches(Fields.of(acquisition), platemap_of(acquisition, None))])
             truth = pl.read_csv(plates.truth / "quadruplets.csv")
         largest = tiles.group_by("Metadata_Quadruplet").agg(pl.col("local_std").max())
         scored = truth.join(largest, on="Metadata_Quadruplet")

@@ -27,7 +27,7 @@ bundle, began = read_bundle(model), time.perf_counter()
 for folder in folders:
     work = out / folder.name
     work.mkdir(parents=True)
-    write_report(score_folder(str(folder), work, bundle, "file:benchmark"), bundle, work / "report", links={}, channel=None)
+    write_report(score_folder(str(folder), work, bundle, "file:benchmark"), bundle, work / "report", links={})
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(json.dumps({"seconds": seconds, "forward": seconds_forward[0], "peak GiB": peak}))

@@ -55,6 +55,17 @@ class Settings(BaseSettings):
         default="", description="Channel that is scored; default: the first, brightfield or phase before fluorescence"
     )
 
+    planes: str = Field(
+        default="middle", description="Focal planes become one image: middle, projection (maximum), best_focus, or one's number"
+    )
+    sites: Literal["apart", "placed"] = Field(
+        default="apart", description="Sites of a well: kept apart, or placed by stage position into one image of the well"
+    )
+    illumination: Literal["none", "vendor", "estimated", "auto"] = Field(
+        default="auto",
+        description="Uneven light is divided out by the vendor's profile, an estimated one, auto: either; or none",
+    )
+
     settle_looks: int = Field(
         default=3, ge=2, description="Looks with an unchanged listing after which a folder without a marker is complete"
     )
@@ -90,6 +101,13 @@ class Settings(BaseSettings):
         readers = {"objective": told_objective, "channel_names": named_channels, "wavelengths_nm": told_wavelengths}
         readers[str(info.field_name)](text)
         return text
+
+    @field_validator("planes")
+    @classmethod
+    def _known_planes(cls, planes: str) -> str:
+        if planes not in ("middle", "projection", "best_focus") and not planes.isdecimal():
+            raise ValueError("middle, projection, best_focus or a plane's number is needed")
+        return planes
 
     @field_validator("plate_format")
     @classmethod

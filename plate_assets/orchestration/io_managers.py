@@ -14,7 +14,7 @@ from upath import UPath
 from plate_assets import __version__
 from plate_assets.orchestration.resources import Storage
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table, acquisition_to_table
-from plate_assets.plates.tables import IMAGE_QUALITY
+from plate_assets.plates.tables import ILLUMINATION, IMAGE_QUALITY
 from plate_assets.precipitation import tables as precipitation
 from plate_assets.storage.arrays import Stack, read_stack, write_stack
 from plate_assets.storage.models import ModelBundle, bundle_version, read_bundle, write_bundle
@@ -26,6 +26,7 @@ SCHEMAS: dict[str, TableSchema] = {
     for schema in (
         ACQUISITION,
         IMAGE_QUALITY,
+        ILLUMINATION,
         precipitation.PATCHES,
         precipitation.TRAINING_SAMPLE,
         precipitation.PATCH_EMBEDDINGS,

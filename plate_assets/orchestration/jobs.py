@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-INGEST = ("acquisition", "image_quality")
+INGEST = ("acquisition", "image_quality", "illumination")
 SCORE = ("patches", "growth", "patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
 CLUSTER = ("training_sample", "embedding_model", "patch_map", "patch_clusters")
 
 ingest_job = dg.define_asset_job(
     "ingest", dg.AssetSelection.assets(*INGEST),
-    description="Lets one acquisition in: its images, its fingerprint, its quality.",
+    description="Lets one acquisition in: its images, its fingerprint, its quality, its light.",
 )  # fmt: skip
 score_job = dg.define_asset_job(
     "score", dg.AssetSelection.assets(*SCORE),

@@ -3,6 +3,7 @@
 Belongs here: the translation of settings into the parameters of workflows, one function each. Not here: the settings.
 """
 
+from plate_assets.plates.fields import View
 from plate_assets.plates.readers import Defaults, ReadOptions
 from plate_assets.plates.readers.told import named_channels, told_objective, told_wavelengths
 from plate_assets.settings import Settings
@@ -23,6 +24,11 @@ def read_options(settings: Settings) -> ReadOptions:
             wavelengths_nm=told_wavelengths(settings.wavelengths_nm),
         ),
     )
+
+
+def view_of(settings: Settings) -> View:
+    """What of a well is looked at."""
+    return View(settings.channel or None, settings.planes, settings.sites, settings.illumination)
 
 
 def call_settings(settings: Settings) -> CallSettings:

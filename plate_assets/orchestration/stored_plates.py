@@ -5,12 +5,16 @@ Belongs here: reading what other assets wrote. Not here: what is done with it (`
 
 from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.settings_use import view_of
+from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table
-from plate_assets.plates.tables import EXCLUSIONS, IMAGE_QUALITY
+from plate_assets.plates.fields import Fields
+from plate_assets.plates.tables import EXCLUSIONS, ILLUMINATION, IMAGE_QUALITY
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.tables import read_table
+from plate_assets.workflows.illumination import lit_fields
 from plate_assets.workflows.references import StoredPlate
 from plate_assets.workflows.score import plate_map_for
 
@@ -24,6 +28,13 @@ def stored_acquisition(storage: Storage, settings: Settings, key: str):
     """An acquisition with its plate map."""
     acquisition = known_acquisition(storage, key).acquisition
     return acquisition, plate_map_for(acquisition, settings.platemaps_root)
+
+
+def fields_of(storage: Storage, settings: Settings, key: str, acquisition: Acquisition) -> Fields:
+    """The fields of an acquisition as the settings look at them, their light corrected by the stored profile where asked."""
+    view = view_of(settings)
+    light = None if view.illumination == "none" else read_table(storage.table("illumination", key), ILLUMINATION)
+    return lit_fields(acquisition, view, light)
 
 
 def stored_plate(storage: Storage, settings: Settings, key: str) -> StoredPlate:

@@ -1,6 +1,7 @@
-"""Pixels: TIFF, PNG and JPEG into arrays, checked before memory is taken, decoded ahead of whoever computes.
+"""Pixels: TIFF, PNG, JPEG and Zarr into arrays, checked before memory is taken, decoded ahead of whoever computes.
 
-Belongs here: decoding and its errors. Not here: which image is which (`readers`), what is good about it (`quality`).
+Belongs here: decoding and its errors. Not here: which image is which (`readers`), what is good about it (`quality`), what a
+Zarr array's document says (`zarr_pixels`).
 """
 
 import io
@@ -25,6 +26,7 @@ MAX_BYTES = 2**30
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+_ZARR = (".zarray", "zarr.json")  # the document of an array, whose pixels lie in files beside it
 _UM = {"m": 1e6, "mm": 1e3, "cm": 1e4, "nm": 1e-3, "micron": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0}
 
 
@@ -53,7 +55,7 @@ def read_image(path: UPath, page: int = 0) -> np.ndarray:
 
 def describe_file(path: UPath) -> AboutFile:
     """Shape, type, pages and pixel size (µm, where the file says a plausible one), without decoding. Raises ImageError."""
-    return _with_file(path, lambda file, kind: _describe_tiff(file, path) if kind == "tiff" else _describe_picture(file, path))
+    return _with_file(path, lambda file, kind: _DESCRIBERS.get(kind, _describe_picture)(file, path))
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -93,8 +95,13 @@ def map_images(
             return error
         return work(image)
 
+    return map_ahead(rows, load, ahead)
+
+
+def map_ahead(rows: pl.DataFrame, load: Callable[[dict[str, Any]], T], ahead: int = 4) -> Iterator[tuple[dict[str, Any], T]]:
+    """Each row with what `load` makes of it, in order, `ahead` of them at work in threads; never more wait in memory."""
     pool = ThreadPoolExecutor(max_workers=max(1, min(ahead, 4)), thread_name_prefix="decode")
-    waiting: deque[tuple[dict[str, Any], Future[T | ImageError]]] = deque()
+    waiting: deque[tuple[dict[str, Any], Future[T]]] = deque()
     try:
         for row in rows.iter_rows(named=True):
             waiting.append((row, pool.submit(load, row)))
@@ -135,6 +142,8 @@ def _small_enough(path: UPath) -> bytes:
 
 
 def _kind(path: UPath, start: bytes) -> str:
+    if path.name in _ZARR:
+        return "zarr"
     if not start:
         raise ImageError(f"{path} has zero bytes: copy it from the microscope again")
     if start[:4] in _TIFF:
@@ -297,4 +306,20 @@ def _decode_picture(file: BinaryIO, path: UPath, page: int) -> np.ndarray:
         return np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
 
 
-_DECODERS = {"tiff": _decode_tiff, "png": _decode_png, "jpeg": _decode_picture}
+def _decode_zarr(file: BinaryIO, path: UPath, page: int) -> np.ndarray:
+    from plate_assets.plates.zarr_pixels import plane_of
+
+    plane = plane_of(file, path, page)
+    height, width = plane.array.shape[-2:]
+    _check_size(path, height, width, plane.samples, np.dtype(plane.array.dtype).itemsize)
+    return plane.decode()
+
+
+def _describe_zarr(file: BinaryIO, path: UPath) -> AboutFile:
+    from plate_assets.plates.zarr_pixels import describe_array
+
+    return describe_array(file, path)
+
+
+_DECODERS = {"tiff": _decode_tiff, "png": _decode_png, "jpeg": _decode_picture, "zarr": _decode_zarr}
+_DESCRIBERS = {"tiff": _describe_tiff, "zarr": _describe_zarr}

@@ -18,6 +18,7 @@ from plate_assets.plates.acquisition import AcquisitionError
 MAX_FILES = 500_000
 
 _CLUTTER = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_ZARR_2 = {".zattrs", ".zgroup", ".zarray"}  # how Zarr 2 calls its metadata: content
 _COPYING = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp")
 
 
@@ -159,8 +160,9 @@ def _is_copying(name: str) -> bool:
 
 
 def _is_hidden(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return name.startswith((".", "~")) or name.endswith("~") or name.lower() in _CLUTTER or "/." in path
+    folder, _, name = path.rpartition("/")
+    hidden = name.startswith((".", "~")) and name not in _ZARR_2
+    return hidden or name.endswith("~") or name.lower() in _CLUTTER or "/." in f"/{folder}"
 
 
 def _digest(entries: Iterable[Entry]) -> str:

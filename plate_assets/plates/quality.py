@@ -45,14 +45,13 @@ def measure(image: np.ndarray) -> dict[str, Any]:
     brightest = int(np.flatnonzero(counts)[-1])
     saturated = float(counts[brightest] / grey.size) if brightest in _CEILINGS[grey.dtype] else 0.0
     binned = _bin(grey, 2)
-    binned_share = 0.25 if binned.shape != grey.shape else 1.0
     return {
         "readable": True,
         "width_px": grey.shape[1],
         "height_px": grey.shape[0],
         "dtype": str(image.dtype),
         "mean_intensity": mean / top,
-        "focus": _focus(binned, _noise_variance(grey) * binned_share),
+        "focus": _focus(binned, _noise_variance(grey) * (0.25 if binned.shape != grey.shape else 1.0)),
         "saturated_share": saturated,
         "dark_share": float(counts[0] / grey.size),
         "illumination_falloff": _falloff(grey),
@@ -126,6 +125,14 @@ def _noise_variance(grey: np.ndarray) -> float:
     down = lines[0] - 2 * lines[1] + lines[2]
     response = down[:, :-2] - 2 * down[:, 1:-1] + down[:, 2:]
     return float(np.median(response * response)) / 0.4549 / 36  # 0.4549: median of chi-squared; 36: sum of the kernel's squares
+
+
+def focus_of(image: np.ndarray) -> float:
+    """The focus of an image (h, w) or (h, w, 3), as `measure` gives it: to compare planes of one site."""
+    grey = to_grey(image)
+    binned = _bin(grey, 2)
+    share = 0.25 if binned.shape != grey.shape else 1.0
+    return _focus(binned, _noise_variance(grey) * share)
 
 
 def _focus(image: np.ndarray, noise: float) -> float:

@@ -62,6 +62,21 @@ IMAGE_QUALITY = TableSchema(
     key=("Metadata_Well", "Metadata_Site", "Metadata_Channel", "Metadata_Plane"),
 )  # fmt: skip
 
+ILLUMINATION = TableSchema(
+    "illumination",
+    "One row for each channel and profile of its light: the vendor's, and the one that the plate's own images share.",
+    (
+        PLATE, TIMEPOINT, CHANNEL,
+        Column("source", pl.String, "`vendor` or `estimated`"),
+        Column("n_images", pl.Int32, "Images that the light before was measured on"),
+        Column("falloff_before", pl.Float64, "1 - darkest / brightest place of the images' common light; 0 is even"),
+        Column("falloff_after", pl.Float64, "The same once it is divided by the profile"),
+        Column("before", pl.List(pl.Float64), "The images' common light on 32 × 32 places, row by row, mean 1"),
+        Column("profile", pl.List(pl.Float64), "The profile on the same places, mean 1"),
+    ),
+    key=("Metadata_Channel", "source"),
+)  # fmt: skip
+
 ROLES = ("sample", "negative_control", "positive_control", "empty")
 
 PLATE_MAP = TableSchema(

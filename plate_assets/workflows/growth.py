@@ -1,6 +1,6 @@
 """Growth of every well of an acquisition, without labels.
 
-Belongs here: the table. Not here: the measures (`precipitation.growth`), which image of a well is taken (`workflows.patches`).
+Belongs here: the table. Not here: the measures (`precipitation.growth`), which image of a well is taken (`plates.fields`).
 """
 
 from collections.abc import Callable
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields, map_fields
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import GROWTH
-from plate_assets.workflows.patches import label_free_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +20,8 @@ _MEASURES = ["confluence", "cell_density_mm2", "culture_row_px", "culture_col_px
 
 
 def growth_table(
-    acquisition: Acquisition,
+    fields: Fields,
     platemap: pl.DataFrame,
-    channel: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """GROWTH: one row for each well, in the order of wells; the mean over its sites.
@@ -31,18 +29,15 @@ def growth_table(
     The same images as `cut_patches` takes. Measures are empty in a well without a readable image, the density also without a
     pixel size, the culture area also where the wall was not found. progress: images done, images in all.
     """
-    from plate_assets.plates.images import map_images
-
-    rows = label_free_images(acquisition, channel)
     groups = dict(platemap.select("Metadata_Well", "Metadata_Quadruplet").iter_rows())
     measured = []
-    measures = map_images(acquisition, rows, lambda image: _measure(image, acquisition.pixel_um))
+    measures = map_fields(fields, lambda image: _measure(image, fields.acquisition.pixel_um))
     for done, (row, found) in enumerate(measures, start=1):
         values = dict.fromkeys(_MEASURES) if isinstance(found, Exception) else found
         quadruplet = groups.get(row["Metadata_Well"], Well.parse(row["Metadata_Well"]).quadruplet)
         measured.append({**{name: row[name] for name in _WELL}, "Metadata_Quadruplet": quadruplet, **values})
         if progress:
-            progress(done, rows.height)
+            progress(done, fields.rows.height)
     if not measured:
         return GROWTH.empty()
     floats = dict.fromkeys([*_MEASURES, "Metadata_Timepoint_h"], pl.Float64)

@@ -58,7 +58,7 @@ def require_unchanged(acquisition: Acquisition, timepoint: str | None, signature
     now = listing.signature if timepoint is None else listing.signature_of(acquisition.images["path"])
     if now != signature:
         raise AcquisitionError(
-            f"{acquisition.root} is no longer as it was when it was found complete: a file came, went or changed since. Restore "
+            f"{acquisition.root} is no longer as it was when found complete: a file came, went or changed since. Restore "
             "what is lost; the arrivals sensor lets the folder in when it has settled, or materialise this acquisition yourself"
         )
 

@@ -1,16 +1,15 @@
 """From an acquisition's images to tiles, one block a well.
 
-Belongs here: which image of a well is taken, and the table beside the pixels. Not here: where tiles lie
+Belongs here: the table beside the pixels. Not here: which image of a well is taken (`plates.fields`), where tiles lie
 (`precipitation.geometry`), how they are cut (`precipitation.tiles`), how they are stored.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields, map_fields
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCHES
 
@@ -18,39 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 Progress = Callable[[int, int], None] | None
-_LABEL_FREE = re.compile(r"bright|phase|trans|dic|^bf|^ph|^tl", re.IGNORECASE)
 _WELL = ["Metadata_Plate", "Metadata_Timepoint", "Metadata_Timepoint_h", "Metadata_Well", "Metadata_Row", "Metadata_Col"]
 
 
-class ChannelError(ValueError):
-    """A channel that an acquisition does not have; the message names those it has."""
-
-
-def label_free_images(acquisition: Acquisition, channel: str | None = None) -> pl.DataFrame:
-    """One row of `acquisition.images` for each well and site, in the order of wells: one channel, the middle focal plane.
-
-    channel: its name, or None for the first in natural order among those named like brightfield, phase or transmission,
-    among all where none is. The middle of an even number of planes is the upper one. Missing files stay in; reading them tells.
-    Raises ChannelError.
-    """
-    images = acquisition.images
-    channels = sorted(images["Metadata_Channel"].unique(), key=_natural)
-    if channel is None:
-        channel = next((name for name in channels if _LABEL_FREE.search(name)), channels[0] if channels else "")
-    elif channel not in channels:
-        raise ChannelError(f"{acquisition.acquisition_id} has no channel {channel!r}: it has {', '.join(map(repr, channels))}")
-    place = ["Metadata_Row", "Metadata_Col", "Metadata_Site"]
-    ordered = images.filter(pl.col("Metadata_Channel") == channel).sort(*place, "Metadata_Plane")
-    middle = pl.int_range(pl.len()).over(place) == (pl.len() // 2).over(place)
-    return ordered.filter(middle)
-
-
 def cut_patches(
-    acquisition: Acquisition,
+    fields: Fields,
     platemap: pl.DataFrame,
     *,
     geometry: Literal["inference", "training"] = "inference",
-    channel: str | None = None,
     drop: Literal["corners"] | float = "corners",
     progress: Progress = None,
 ) -> "Iterator[tuple[pl.DataFrame, np.ndarray]]":
@@ -60,23 +34,21 @@ def cut_patches(
     `field`. Tile size, colours and type are those of the first image that can be read; a stray one of another kind is
     brought to them. Images that cannot be read, or hold no tile, are left out: image quality tells why. With a share as `drop`,
     corner tiles come too, the outside of the culture area masked (see `precipitation.tiles.mask_outside`).
-    progress is called with wells done and wells in all. Raises ChannelError at once, before the first block.
+    progress is called with wells done and wells in all.
     """
     if geometry not in ("inference", "training"):
         raise ValueError(f"geometry {geometry!r}: `inference` or `training` is needed")
-    rows = label_free_images(acquisition, channel)
     groups = dict(platemap.select("Metadata_Well", "Metadata_Quadruplet").iter_rows())
-    return _blocks(acquisition, rows, groups, geometry, drop, progress)
+    return _blocks(fields, groups, geometry, drop, progress)
 
 
-def _blocks(acquisition: Acquisition, rows: pl.DataFrame, groups: dict, geometry, drop, progress: Progress):
+def _blocks(fields: Fields, groups: dict, geometry, drop, progress: Progress):
     import numpy as np
 
-    from plate_assets.plates.images import iter_images
-
-    total, done, well, kind = rows["Metadata_Well"].n_unique(), 0, None, None
+    acquisition = fields.acquisition
+    total, done, well, kind = fields.rows["Metadata_Well"].n_unique(), 0, None, None
     tables, tiles = [], []
-    for row, image in iter_images(acquisition, rows):
+    for row, image in map_fields(fields, lambda image: image):
         if row["Metadata_Well"] != well:
             if tables:
                 yield pl.concat(tables), np.concatenate(tiles)
@@ -152,7 +124,3 @@ def _table(row: dict, quadruplet: str, grid, tiles: "np.ndarray") -> pl.DataFram
         geometry=pl.lit(grid.name), in_domain=pl.lit(grid.in_domain),
     )  # fmt: skip
     return PATCHES.conform(table)
-
-
-def _natural(name: str) -> list:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name)]

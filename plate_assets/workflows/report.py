@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from upath import UPath
 
-from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +41,10 @@ class ReportFiles:
 
 
 class WellViews:
-    """The picture and the map of a well: of its highest-scoring site, in the channel and plane that was scored."""
+    """The picture and the map of a well: of its highest-scoring site, as it was looked at when it was scored."""
 
-    def __init__(self, acquisition: Acquisition, tiles: pl.DataFrame, maps: "Stack | None", heat: Heat | None = None) -> None:
-        self._acquisition = acquisition
+    def __init__(self, fields: Fields, tiles: pl.DataFrame, maps: "Stack | None", heat: Heat | None = None) -> None:
+        self._fields = fields
         self._maps = maps
         self._heat = heat
         sums = tiles.group_by("Metadata_Well", "Metadata_Site", "Metadata_Channel").agg(pl.col("score").sum())
@@ -60,13 +60,12 @@ class WellViews:
 
     def picture(self, well: str) -> "np.ndarray | None":
         """(h, w) or (h, w, 3), or None where there is no readable image."""
-        from plate_assets.plates.images import ImageError, read_image
+        from plate_assets.plates.images import ImageError
 
-        found = self._image_rows(well)
-        if not found.height:
+        if (row := self._row(well)) is None:
             return None
         try:
-            return read_image(self._acquisition.root / found["path"][0], found["page"][0])
+            return self._fields.image(row)
         except ImageError:  # flagged with its reason by image_quality
             return None
 
@@ -83,25 +82,23 @@ class WellViews:
         if self._heat is not None:
             values = np.asarray(self._heat(values), dtype=np.float32)
         shape = self._shape(well)
-        places = _places(table, shape, self._acquisition.pixel_um) if shape else None
+        places = _places(table, shape, self._fields.acquisition.pixel_um) if shape else None
         return place_maps(values, *places, shape) if places and shape else None
 
-    def _image_rows(self, well: str) -> pl.DataFrame:
-        images = self._acquisition.images.filter((pl.col("Metadata_Well") == well) & pl.col("present"))
+    def _row(self, well: str) -> dict[str, Any] | None:
+        rows = self._fields.rows.filter(pl.col("Metadata_Well") == well)
         if well in self._site:
-            site, channel = self._site[well]
-            images = images.filter((pl.col("Metadata_Site") == site) & (pl.col("Metadata_Channel") == channel))
-        return images.sort("Metadata_Site", "Metadata_Channel", "Metadata_Plane")
+            rows = rows.filter(pl.col("Metadata_Site") == self._site[well][0])
+        return rows.row(0, named=True) if rows.height else None
 
     def _shape(self, well: str) -> tuple[int, int] | None:
-        from plate_assets.plates.images import ImageError, describe_file
+        from plate_assets.plates.images import ImageError
 
-        found = self._image_rows(well)
+        row = self._row(well)
         try:
-            shape = describe_file(self._acquisition.root / found["path"][0]).shape if found.height else None
+            return self._fields.shape(row) if row is not None else None
         except ImageError:
             return None
-        return (int(shape[0]), int(shape[1])) if shape else None
 
 
 def _places(table: pl.DataFrame, shape: tuple[int, int], pixel_um: float | None) -> tuple["np.ndarray", int] | None:
@@ -158,7 +155,7 @@ def inputs_of(
     """What the page is made from, out of a scored plate. heat: upsamples maps (n, u, v) to (n, tile, tile)."""
     from plate_assets.precipitation.report import ReportInputs
 
-    views = WellViews(plate.acquisition, plate.tiles, plate.maps, heat)
+    views = WellViews(plate.fields, plate.tiles, plate.maps, heat)
     return ReportInputs(
         acquisition_id=plate.acquisition.acquisition_id,
         plate=plate.acquisition.plate,
@@ -187,13 +184,11 @@ def write_report(
     folder: str | Path | UPath,
     *,
     links: Mapping[str, str] | None = None,
-    channel: str | None = None,
     made_at: datetime | None = None,
 ) -> ReportFiles:
     """Write `report.html`, `heatmap.png`, `tiles.csv`, `wells.csv` and `quadruplets.csv`, each whole or not at all.
 
     bundle: the model, whose fixed Gaussian upsamples the maps; without it they are shown at their own resolution.
-    channel: the channel that was scored, where it was settled; the tiles name it anyway.
     The page comes last, so that a folder with a new page has new tables beside it.
     """
     from plate_assets.precipitation.report import heatmap_png, render_report
@@ -204,7 +199,7 @@ def write_report(
         from plate_assets.precipitation.detector import Detector
 
         heat = Detector.from_parts(bundle.architecture, bundle.weights).heat
-    model = {**plate.model, **({"channel": channel} if channel else {})}
+    model = {**plate.model, **_looked_at(plate.fields)}
     inputs = inputs_of(plate, heat=heat, model=model, links=links, made_at=made_at or datetime.now(UTC))
     folder = UPath(folder)
     page = render_report(inputs).encode()
@@ -219,6 +214,20 @@ def write_report(
         write_bytes(folder / name, data)
     names = ("report.html", "heatmap.png", "tiles.csv", "wells.csv", "quadruplets.csv")
     return ReportFiles(*(folder / name for name in names), page_bytes=len(page))
+
+
+def _looked_at(fields: Fields) -> dict[str, str]:
+    """What of the wells was looked at, as far as it was chosen."""
+    view, chosen = fields.view, {}
+    if view.channel:
+        chosen["channel"] = view.channel
+    if fields.acquisition.images["Metadata_Plane"].n_unique() > 1:
+        chosen["planes"] = view.planes.replace("_", " ")
+    if view.sites == "placed":
+        chosen["sites"] = "placed into one image of the well"
+    if fields.profile:
+        chosen["illumination"] = f"corrected, {fields.profile.source} profile"
+    return chosen
 
 
 def heatmap_thumbnail_of(plate: "ScoredPlate") -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields
 from plate_assets.precipitation.tables import TRAINING_SAMPLE
 from plate_assets.workflows.calls import excluded_wells
 
@@ -64,16 +64,15 @@ def training_sample(
 
 
 def sample_acquisitions(
-    acquisitions: Iterable[tuple[Acquisition, pl.DataFrame]],
+    acquisitions: Iterable[tuple[Fields, pl.DataFrame]],
     count: int,
     *,
     tiles: int,
     seed: int = 0,
-    channel: str | None = None,
     exclusions: pl.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[pl.DataFrame, "np.ndarray"]]:
-    """Draw the training sample from acquisitions, each with its plate map; gives blocks (TRAINING_SAMPLE, pixels).
+    """Draw the training sample from acquisitions' fields, each with its plate map; gives blocks (TRAINING_SAMPLE, pixels).
 
     count: how many acquisitions there are, for the progress. Acquisitions whose field does not hold the culture area give
     nothing: their tiles are of another geometry.
@@ -81,8 +80,8 @@ def sample_acquisitions(
     from plate_assets.workflows.patches import cut_patches
 
     def blocks() -> Iterator[tuple[pl.DataFrame, "np.ndarray"]]:
-        for number, (acquisition, platemap) in enumerate(acquisitions, start=1):
-            yield from cut_patches(acquisition, platemap, geometry="training", channel=channel)
+        for number, (fields, platemap) in enumerate(acquisitions, start=1):
+            yield from cut_patches(fields, platemap, geometry="training")
             if progress:
                 progress(number, count)
 

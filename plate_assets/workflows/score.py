@@ -15,6 +15,7 @@ from upath import UPath
 
 from plate_assets import __version__
 from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields, View
 from plate_assets.plates.platemap import find_platemap, platemap_of, read_platemap
 from plate_assets.plates.readers import ReadOptions
 from plate_assets.plates.tables import EXCLUSIONS
@@ -22,6 +23,7 @@ from plate_assets.precipitation.tables import PATCH_SCORES
 from plate_assets.storage.arrays import Stack, read_stack, write_stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.tables import Provenance
+from plate_assets.workflows.illumination import lit_fields
 from plate_assets.workflows.ingest import ingest, measure_quality
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class CallSettings:
 class ScoredPlate:
     """All the tables of one scored acquisition; `maps` are the detector's maps in the order of `tiles`."""
 
-    acquisition: Acquisition
+    fields: Fields
     fingerprint: str
     platemap: pl.DataFrame
     quality: pl.DataFrame
@@ -57,6 +59,11 @@ class ScoredPlate:
     quadruplets: pl.DataFrame
     effects: pl.DataFrame
     model: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """The acquisition that was scored."""
+        return self.fields.acquisition
 
 
 def plate_map_for(acquisition: Acquisition, platemaps: str | None) -> pl.DataFrame:
@@ -146,7 +153,7 @@ def score_folder(
     *,
     options: ReadOptions | None = None,
     platemaps: str | None = None,
-    channel: str | None = None,
+    view: View | None = None,
     references: Sequence[str | UPath] = (),
     exclusions: pl.DataFrame | None = None,
     calling: CallSettings | None = None,
@@ -175,7 +182,7 @@ def score_folder(
         scored = [
             score_folder(
                 place, work / f"reference_{number}", bundle, model_version, options=ReadOptions(pixel_um=options.pixel_um),
-                platemaps=platemaps, channel=channel, calling=calling, progress=progress,
+                platemaps=platemaps, view=view, calling=calling, progress=progress,
             ).wells
             for number, place in enumerate(references)
         ]  # fmt: skip
@@ -185,7 +192,8 @@ def score_folder(
     acquisition = known.acquisition
     platemap = plate_map_for(acquisition, platemaps)
     quality = measure_quality(acquisition, progress=step("quality"))
-    blocks = cut_patches(acquisition, platemap, channel=channel)
+    fields = lit_fields(acquisition, view)
+    blocks = cut_patches(fields, platemap)
     target = UPath(work / "maps")
     made_of = Provenance(
         inputs={"acquisition": known.fingerprint}, code_version=__version__, model_version=model_version, run_id=None
@@ -194,10 +202,10 @@ def score_folder(
     write_stack(target, score_blocks(blocks, detector, model_version, step("score"), n_tiles), PATCH_SCORES, made_of)
     maps = read_stack(target, PATCH_SCORES)
     wells = score_wells(maps.table, platemap, quality, exclusions)
-    growth = growth_table(acquisition, platemap, channel=channel, progress=step("growth"))
+    growth = growth_table(fields, platemap, progress=step("growth"))
     calls = call_quadruplets(wells, reference, contamination=calling.contamination, method=calling.method)
     return ScoredPlate(
-        acquisition, known.fingerprint, platemap, quality, maps.table, maps, growth, wells, calls,
+        fields, known.fingerprint, platemap, quality, maps.table, maps, growth, wells, calls,
         layout_effects_of(wells, growth), model_facts(bundle, model_version),
     )  # fmt: skip
 

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_flags_its_well_alone_and_names_itself(lab, p
 
 def test_a_file_that_vanishes_after_the_sensors_look_fails_its_run_instead_of_leaving_a_well_out(lab):
     said = failure(lab.runs["vanishing_024h"])
-    assert "vanishing_024h is no longer as it was when it was found complete" in said and "Restore what is lost" in said
+    assert "vanishing_024h is no longer as it was when found complete" in said and "Restore what is lost" in said
     assert not lab.storage.table("acquisition", "vanishing_024h").exists()
 
 

@@ -44,7 +44,7 @@ def test_the_real_export_is_read(real_data):
         ("C03", 1, "Fluorescein (FITC)", 1),
         ("C03", 2, "Fluorescein (FITC)", 1),
     ]
-    assert found.metadata["FlatfieldProfile channel 1"].startswith("{Background:")
+    assert found.metadata["FlatfieldProfile Fluorescein (FITC)"].startswith("{Background:")
     assert found.documents == ("Images/Index.idx.xml",) and found.metadata["AbsTime"] == "2022-12-19T10:19:26.58+01:00"
 
 

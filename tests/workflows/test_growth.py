@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 import tifffile
 
+from plate_assets.plates.fields import Fields
 from plate_assets.plates.platemap import platemap_of
 from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
@@ -14,7 +15,7 @@ from plate_assets.workflows.growth import growth_table
 
 def table_of(folder, options=None, **more):
     acquisition = open_acquisition(folder, options)
-    return growth_table(acquisition, platemap_of(acquisition, None), **more)
+    return growth_table(Fields.of(acquisition), platemap_of(acquisition, None), **more)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_broken_image_leaves_an_empty_row_and_the_sites_of_a_well_their_mean(t
     acquisition = open_acquisition(folder)
     (folder / "A02_s1.tif").write_bytes((folder / "A02_s1.tif").read_bytes()[:500])
     steps = []
-    table = growth_table(acquisition, platemap_of(acquisition, None), progress=lambda *step: steps.append(step))
+    table = growth_table(Fields.of(acquisition), platemap_of(acquisition, None), progress=lambda *step: steps.append(step))
     assert table["Metadata_Well"].to_list() == ["A01", "A02", "A03"] and steps[-1] == (4, 4)
     assert table["confluence"].to_list() == [pytest.approx(0.5, abs=0.06), None, pytest.approx(0.5, abs=0.06)]
     assert table["cell_density_mm2"].null_count() == 3  # the scale is unknown

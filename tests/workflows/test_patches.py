@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import tifffile
 
+from plate_assets.plates.fields import Fields
 from plate_assets.plates.images import read_image, to_grey
 from plate_assets.plates.platemap import platemap_of
 from plate_assets.plates.readers import ReadOptions, open_acquisition
@@ -17,7 +18,7 @@ from plate_assets.precipitation.tiles import local_std
 from plate_assets.storage.arrays import read_stack, write_stack
 from plate_assets.storage.tables import Provenance
 from plate_assets.workflows.ingest import measure_quality
-from plate_assets.workflows.patches import ChannelError, cut_patches, label_free_images
+from plate_assets.workflows.patches import cut_patches
 
 FIRST = ["A01", "A02", "A03", "A04"]
 
@@ -33,7 +34,7 @@ def fields(folder, names=FIRST, shape=(512, 512), dtype=np.uint8, suffix=""):
 
 def blocks_of(folder, **options):
     acquisition = open_acquisition(folder)
-    return list(cut_patches(acquisition, platemap_of(acquisition, None), **options))
+    return list(cut_patches(Fields.of(acquisition), platemap_of(acquisition, None), **options))
 
 
 def wells_of(blocks):
@@ -100,7 +101,9 @@ def test_a_broken_image_costs_its_own_well_only_and_is_flagged_with_its_reason(t
     else:
         path.write_bytes({"cut off": path.read_bytes()[:2000], "empty": b"", "no image": b"not a picture"}[harm])
     steps = []
-    blocks = list(cut_patches(acquisition, platemap_of(acquisition, None), progress=lambda *step: steps.append(step)))
+    blocks = list(
+        cut_patches(Fields.of(acquisition), platemap_of(acquisition, None), progress=lambda *step: steps.append(step))
+    )
     assert wells_of(blocks) == ["A01", "A03", "A04"] and steps[-1] == (4, 4)
     quality = measure_quality(acquisition).filter(Metadata_Well="A02").row(0, named=True)
     assert quality["flagged"] and quality["reasons"]
@@ -111,7 +114,7 @@ def test_where_no_image_can_be_read_there_are_no_tiles(tmp_path):
     acquisition = open_acquisition(folder)
     for path in folder.iterdir():
         path.write_bytes(b"")
-    assert list(cut_patches(acquisition, platemap_of(acquisition, None))) == []
+    assert list(cut_patches(Fields.of(acquisition), platemap_of(acquisition, None))) == []
 
 
 def test_a_stray_image_of_another_kind_is_brought_to_the_others(tmp_path):
@@ -130,31 +133,16 @@ def test_several_sites_of_a_well_are_one_block(tmp_path):
     assert blocks[0][0]["Metadata_Site"].to_list() == [1] * 4 + [2] * 4 and len(blocks[0][1]) == 8
 
 
-def test_one_channel_and_the_middle_plane_are_taken(tmp_path):
-    names = [f"A01_s1_z{plane}_w{channel}" for plane in (1, 2, 3, 4) for channel in (1, 2)]
-    acquisition = open_acquisition(fields(tmp_path / "P_024h", names, shape=(64, 64)))
-    channels = acquisition.images["Metadata_Channel"].unique().sort().to_list()
-    assert len(channels) == 2
-    taken = label_free_images(acquisition)
-    assert taken.select("Metadata_Channel", "Metadata_Plane").rows() == [(channels[0], 3)]
-    assert label_free_images(acquisition, channels[1])["Metadata_Channel"].to_list() == [channels[1]]
-    named = acquisition.images.with_columns(pl.col("Metadata_Channel").replace(channels[1], "Brightfield"))
-    bright = type(acquisition)(**{**vars(acquisition), "images": named})
-    assert label_free_images(bright)["Metadata_Channel"].to_list() == ["Brightfield"]
-
-
-def test_a_channel_that_is_not_there_is_refused_at_once_with_those_that_are(tmp_path):
+def test_an_unknown_geometry_is_refused_at_once_with_those_there_are(tmp_path):
     acquisition = open_acquisition(fields(tmp_path / "P_024h"))
-    with pytest.raises(ChannelError, match="it has 'default'"):
-        cut_patches(acquisition, platemap_of(acquisition, None), channel="DAPI")
     with pytest.raises(ValueError, match="`inference` or `training`"):
-        cut_patches(acquisition, platemap_of(acquisition, None), geometry="other")
+        cut_patches(Fields.of(acquisition), platemap_of(acquisition, None), geometry="other")
 
 
 def test_a_plate_maps_groups_are_taken_over(tmp_path):
     acquisition = open_acquisition(fields(tmp_path / "P_024h"))
     platemap = platemap_of(acquisition, None).with_columns(Metadata_Quadruplet=pl.lit("A01"))
-    groups = {table["Metadata_Quadruplet"][0] for table, _ in cut_patches(acquisition, platemap.head(3))}
+    groups = {table["Metadata_Quadruplet"][0] for table, _ in cut_patches(Fields.of(acquisition), platemap.head(3))}
     assert groups == {"A01", "A03"}  # A04 is not in the map: its own block of four
 
 
@@ -164,14 +152,14 @@ def test_a_write_that_is_killed_leaves_the_tiles_before_and_the_next_one_gives_t
     place, provenance = tmp_path / "stack", Provenance()
 
     def killed():
-        yield next(cut_patches(acquisition, platemap))
+        yield next(cut_patches(Fields.of(acquisition), platemap))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_stack(place, killed(), PATCHES, provenance)
     with pytest.raises(FileNotFoundError):
         read_stack(place, PATCHES)
-    write_stack(place, cut_patches(acquisition, platemap), PATCHES, provenance)
+    write_stack(place, cut_patches(Fields.of(acquisition), platemap), PATCHES, provenance)
     before = read_stack(place, PATCHES)
     with pytest.raises(KeyboardInterrupt):
         write_stack(place, killed(), PATCHES, provenance)
@@ -187,7 +175,7 @@ def test_memory_does_not_grow_with_the_plate(tmp_path):
     def peak(rows):
         part = type(whole)(**{**vars(whole), "images": whole.images.head(rows)})
         tracemalloc.start()
-        count = sum(len(tiles) for _, tiles in cut_patches(part, platemap))
+        count = sum(len(tiles) for _, tiles in cut_patches(Fields.of(part), platemap))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert count == 4 * rows
@@ -199,7 +187,7 @@ def test_memory_does_not_grow_with_the_plate(tmp_path):
 
 def test_real_fields_of_an_operetta_are_tiles_outside_the_domain(real_data):
     acquisition = open_acquisition(real_data / "operetta-harmony-384" / "tests" / "operetta_plate")
-    (table, tiles), *more = cut_patches(acquisition, platemap_of(acquisition, None))
+    (table, tiles), *more = cut_patches(Fields.of(acquisition), platemap_of(acquisition, None))
     assert not more and tiles.shape == (2, 566, 566) and tiles.dtype == np.uint16
     assert table["Metadata_Site"].to_list() == [1, 2] and not table["in_domain"].any()
     assert table["y0_px"].to_list() == [257, 257] and (table["local_std"] > 0).all()
@@ -208,6 +196,6 @@ def test_real_fields_of_an_operetta_are_tiles_outside_the_domain(real_data):
 def test_a_real_row_of_8_bit_fields_gives_four_tiles_a_well(real_data):
     folder = real_data / "cellprofiler-examples" / "ExampleIlluminationCorrection" / "images"
     acquisition = open_acquisition(folder, ReadOptions(timepoint="024h"))
-    blocks = list(cut_patches(acquisition, platemap_of(acquisition, None)))
+    blocks = list(cut_patches(Fields.of(acquisition), platemap_of(acquisition, None)))
     assert len(blocks) == acquisition.images["Metadata_Well"].n_unique() > 10
     assert all(table["Metadata_Row"][0] == 15 and tiles.shape == (4, 240, 240) for table, tiles in blocks)

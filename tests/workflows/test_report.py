@@ -7,6 +7,7 @@ from PIL import Image
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.fields import Fields
 from plate_assets.plates.layout import PlateFormat
 from plate_assets.plates.tables import IMAGES, PLATE_MAP
 from plate_assets.storage.arrays import Stack
@@ -40,8 +41,8 @@ def plate(tmp_path_factory) -> ScoredPlate:
         inputs.wells.select("Metadata_Well", "Metadata_Row", "Metadata_Col", "Metadata_Quadruplet", "role")
     )
     return ScoredPlate(
-        acquisition, "f00d", platemap, inputs.quality, tiles, Stack(places, maps), inputs.growth, inputs.wells, inputs.calls,
-        inputs.effects, {"model": "models:/precipitation-detector/3", "backbone": "resnet101"},
+        Fields.of(acquisition), "f00d", platemap, inputs.quality, tiles, Stack(places, maps), inputs.growth, inputs.wells,
+        inputs.calls, inputs.effects, {"model": "models:/precipitation-detector/3", "backbone": "resnet101"},
     )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def test_a_second_report_replaces_the_first(plate, tmp_path):
 
 
 def test_a_well_is_shown_with_its_maps_where_its_tiles_lie(plate):
-    views = WellViews(plate.acquisition, plate.tiles, plate.maps)
+    views = WellViews(plate.fields, plate.tiles, plate.maps)
     assert views.picture("A02")[0, 0] == 21 and views.picture("B03") is None and views.picture("P24") is None
     heat = views.map("A02")
     assert heat.shape == (12, 12)
@@ -75,7 +76,7 @@ def test_a_well_is_shown_with_its_maps_where_its_tiles_lie(plate):
 
 
 def test_maps_are_shown_as_the_detector_upsamples_them(plate):
-    views = WellViews(plate.acquisition, plate.tiles, plate.maps, heat=lambda maps: maps.repeat(10, 1).repeat(10, 2))
+    views = WellViews(plate.fields, plate.tiles, plate.maps, heat=lambda maps: maps.repeat(10, 1).repeat(10, 2))
     heat = views.map("A01")
     assert heat.shape == (SIDE, SIDE) and np.isfinite(heat).sum() == 100 * 100
 
@@ -93,10 +94,10 @@ def test_without_places_the_geometry_of_the_image_says_where_tiles_lie():
 def test_a_place_beyond_the_image_is_cut_and_a_plate_has_one_scale(plate):
     placed = place_maps(np.ones((1, 4, 4)), np.array([[30, 30]]), 40, (50, 50))
     assert placed.shape == (5, 5) and np.isfinite(placed).sum() == 4
-    views = WellViews(plate.acquisition, plate.tiles, plate.maps)
+    views = WellViews(plate.fields, plate.tiles, plate.maps)
     lo, hi = heat_scale(views, plate.wells)
     assert lo == 0 and 18 <= hi <= 23
-    assert heat_scale(WellViews(plate.acquisition, plate.tiles, None), plate.wells) == (0.0, 1.0)
+    assert heat_scale(WellViews(plate.fields, plate.tiles, None), plate.wells) == (0.0, 1.0)
 
 
 def test_the_thumbnail_for_the_asset_is_a_small_png(plate):

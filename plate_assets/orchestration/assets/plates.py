@@ -12,7 +12,7 @@ from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.settings_use import read_options
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition
-from plate_assets.plates.tables import IMAGE_QUALITY
+from plate_assets.plates.tables import ILLUMINATION, IMAGE_QUALITY
 from plate_assets.settings import Settings
 
 
@@ -93,4 +93,31 @@ def image_quality(context: dg.AssetExecutionContext, acquisition: KnownAcquisiti
             "reasons": dg.MetadataValue.md(reasons_list(flagged)),
             "mosaic": picture(plate_mosaic(acquisition.acquisition, quality), f"{context.partition_key}"),
         },
+    )
+
+
+@dg.asset(
+    partitions_def=plate_acquisitions,
+    group_name="plates",
+    kinds={"polars", "scipy"},
+    code_version="1",
+    io_manager_key="tables",
+    metadata=described(ILLUMINATION),
+)
+def illumination(
+    context: dg.AssetExecutionContext, acquisition: KnownAcquisition, settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult:
+    """How evenly each channel is lit, before and after its profile; the settings say whether images are corrected by it."""
+    from plate_assets.plates.light_figure import illumination_figure
+    from plate_assets.workflows.illumination import measure_illumination
+
+    table = measure_illumination(acquisition.acquisition, progress=said(context, "channels measured"))
+    rows = table.select("Metadata_Channel", "source", "n_images", "falloff_before", "falloff_after").iter_rows()
+    lines = ["| channel | profile | images | fall-off before | after |", "|---|---|---|---|---|"]
+    lines += [f"| {name} | {source} | {n} | {before:.1%} | {after:.1%} |" for name, source, n, before, after in rows]
+    title = f"Illumination of {context.partition_key}"
+    figure = {"before and after": picture(illumination_figure(table, title), title)} if table.height else {}
+    return dg.MaterializeResult(
+        value=table,
+        metadata={"used for scoring": settings.illumination, "profiles": dg.MetadataValue.md("\n".join(lines)), **figure},
     )

@@ -6,11 +6,13 @@ import dagster as dg
 import polars as pl
 
 from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.orchestration.assets.plates import illumination
 from plate_assets.orchestration.assets.registry import champion
 from plate_assets.orchestration.metadata import described, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.settings_use import bundle_of, call_settings
+from plate_assets.orchestration.stored_plates import fields_of
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -24,28 +26,41 @@ DECISIONS_TAG = "plate_assets/decisions"
 _of_acquisition: dict[str, Any] = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
 
 
-@dg.asset(**_of_acquisition, kinds={"zarr", "polars"}, io_manager_key="stacks", metadata=described(tables.PATCHES))
+@dg.asset(
+    **_of_acquisition,
+    deps=[illumination],
+    kinds={"zarr", "polars"},
+    io_manager_key="stacks",
+    metadata=described(tables.PATCHES),
+)
 def patches(
     context: dg.AssetExecutionContext,
     acquisition: KnownAcquisition,
     settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One row for each tile of each well, with its pixels: what the detector sees."""
     from plate_assets.workflows.patches import cut_patches
     from plate_assets.workflows.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
-    blocks = cut_patches(
-        acquisition.acquisition, platemap, channel=settings.channel or None, progress=said(context, "wells cut into tiles")
-    )
+    fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
+    blocks = cut_patches(fields, platemap, progress=said(context, "wells cut into tiles"))
     return dg.MaterializeResult(value=blocks)
 
 
-@dg.asset(**_of_acquisition, kinds={"polars", "scikitimage"}, io_manager_key="tables", metadata=described(tables.GROWTH))
+@dg.asset(
+    **_of_acquisition,
+    deps=[illumination],
+    kinds={"polars", "scikitimage"},
+    io_manager_key="tables",
+    metadata=described(tables.GROWTH),
+)
 def growth(
     context: dg.AssetExecutionContext,
     acquisition: KnownAcquisition,
     settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One row for each well: how much of it is covered with cells, without labels."""
     from plate_assets.precipitation.figures import plate_heatmap
@@ -53,9 +68,8 @@ def growth(
     from plate_assets.workflows.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
-    table = growth_table(
-        acquisition.acquisition, platemap, channel=settings.channel or None, progress=said(context, "wells measured")
-    )
+    fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
+    table = growth_table(fields, platemap, progress=said(context, "wells measured"))
     title = f"Confluence of {context.partition_key}"
     return dg.MaterializeResult(
         value=table,
@@ -196,13 +210,14 @@ def plate_report(
     version = well_scores["model_version"][0] if well_scores.height else "none"
     bundle = bundle_of(registry, settings, version)
     plate = ScoredPlate(
-        acquisition.acquisition, acquisition.fingerprint, plate_map_for(acquisition.acquisition, settings.platemaps_root),
+        fields_of(storage, settings, context.partition_key, acquisition.acquisition), acquisition.fingerprint,
+        plate_map_for(acquisition.acquisition, settings.platemaps_root),
         image_quality, patch_scores.table, patch_scores, growth, well_scores, quadruplet_calls, layout_effects,
         model_facts(bundle, version),
     )  # fmt: skip
     folder = storage.report(context.partition_key)
     links = {"Dagster": f"{settings.ui_url}/assets/plate_report?partition={context.partition_key}"}
-    write_report(plate, bundle, folder, links=links, channel=settings.channel or None)
+    write_report(plate, bundle, folder, links=links)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(folder / "report.html")),

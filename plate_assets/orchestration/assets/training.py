@@ -12,7 +12,7 @@ from plate_assets.orchestration.instance_state import materialised_acquisitions
 from plate_assets.orchestration.metadata import described, picture, said
 from plate_assets.orchestration.partitions import backbones, plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.stored_plates import stored_acquisition, stored_plate
+from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -49,9 +49,13 @@ def training_sample(
     from plate_assets.workflows.training_data import sample_acquisitions
 
     chosen = config.acquisitions or sorted(materialised_acquisitions(context.instance))
-    acquisitions = (stored_acquisition(storage, settings, key) for key in chosen)
+    acquisitions = (
+        (fields_of(storage, settings, key, known), platemap)
+        for key in chosen
+        for known, platemap in [stored_acquisition(storage, settings, key)]
+    )
     blocks = sample_acquisitions(
-        acquisitions, len(chosen), tiles=config.tiles, seed=config.seed, channel=settings.channel or None,
+        acquisitions, len(chosen), tiles=config.tiles, seed=config.seed,
         exclusions=read_rows(storage.exclusions, EXCLUSIONS), progress=said(context, "acquisitions sampled"),
     )  # fmt: skip
     return dg.MaterializeResult(value=blocks, metadata={"acquisitions": len(chosen), "seed": config.seed})

@@ -73,6 +73,7 @@ class OperettaReader:
         identity = identify(_folder_name(listing), chosen, index.about.get("PlateID") or index.about.get("Name"), time)
         check_paths(listing, pl.Series([image.get("URL", "") for image in visit], dtype=pl.String))
         found = _images_table(where, index, visit, PurePosixPath(indexes[0]).parent)
+        names = _channel_names(index)
         gone = [path for path in found["path"].to_list() if path not in listing.sizes]
         first = visit[0] | {k: v for k, v in index.channels.get(visit[0].get("ChannelID", ""), {}).items() if k not in visit[0]}
         return build_acquisition(
@@ -82,8 +83,8 @@ class OperettaReader:
             shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes, objective=_objective({**index.about, **first}),
             started_at=instant(index.about.get("MeasurementStartTime") or first.get("AbsTime")),
             metadata={key: {**first, **index.about}.get(key) for key in _ABOUT}
-            | {"AbsTime": first.get("AbsTime")}
-            | {f"FlatfieldProfile channel {channel}": text for channel, text in index.flatfields.items()},
+            | {"AbsTime": first.get("AbsTime")},
+            flatfields={names.get(channel, channel): text for channel, text in index.flatfields.items()},
         )  # fmt: skip
 
 

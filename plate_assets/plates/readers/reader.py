@@ -108,6 +108,7 @@ def build_acquisition(
     objective: Objective | None = None,
     started_at: datetime | None = None,
     metadata: Mapping[str, Any] | None = None,
+    flatfields: Mapping[str, str] | None = None,
     documents: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Acquisition:
@@ -115,7 +116,8 @@ def build_acquisition(
 
     found: one row for each image with `Metadata_Row`, `Metadata_Col`, `Metadata_Site`, `Metadata_Channel`, `Metadata_Plane`,
     `path` and `page`; where the vendor says them also the columns of IMAGES that may be empty: place, time, wavelengths.
-    shape: the vendor's rows and columns of the plate. pixel_um: size in µm and where it came from.
+    shape: the vendor's rows and columns of the plate. pixel_um: size in µm and where it came from. flatfields: the vendor's
+    profile of each channel's light, as it is written.
     Raises AcquisitionError for a path that leaves the folder, a well that is not on the plate, two files for one image.
     """
     check_paths(listing, found["path"])
@@ -127,6 +129,7 @@ def build_acquisition(
             "option `plate_format`, or look at the file names"
         )
     found, sources = _told(found, options.defaults)
+    better = options.defaults.channel_names
     images = _images_table(listing, found, identity, wells)
     check_once(listing, images)
     size, size_source = _chosen((options.pixel_um, "options"), pixel_um, (options.defaults.pixel_um, "settings"))
@@ -149,7 +152,8 @@ def build_acquisition(
         objective=lens,
         started_at=started_at,
         sources=identity.sources | sources,
-        metadata={key: str(value) for key, value in (metadata or {}).items() if value is not None},
+        metadata={key: str(value) for key, value in (metadata or {}).items() if value is not None}
+        | {f"FlatfieldProfile {better.get(name, name)}": text for name, text in (flatfields or {}).items()},
         documents=tuple(documents),
         warnings=tuple(warnings),
     )

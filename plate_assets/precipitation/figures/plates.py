@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from plate_assets.plates.canvas import INK, new_figure, png, stretched
 from plate_assets.plates.layout import PlateFormat, row_letters
-from plate_assets.precipitation.figures.canvas import INK, new_figure, png, stretched
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
