@@ -68,6 +68,7 @@ class Acquisition:
     sources: dict[str, str] = field(default_factory=dict)  # where pixel size, time point, … came from: files, name, settings
     metadata: dict[str, str] = field(default_factory=dict)  # what else the vendor says: instrument, objective, start time
     documents: tuple[str, ...] = ()  # the vendor's metadata files, relative like `images.path`: part of the fingerprint
+    belongs: tuple[str, ...] = ()  # files of the layout besides images and documents: those of other visits
     warnings: tuple[str, ...] = ()  # what a person should know: files that no pattern understands, guesses
 
     @property

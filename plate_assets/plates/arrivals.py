@@ -35,6 +35,7 @@ class Seen:
     transient: bool = False  # the error is of the reading, not of what was read: look deeply again
     listed: str = ""  # signature of the whole folder, where the place is one visit of it
     unread: bool = False  # a visit whose turn to be read comes at a later look
+    defect: bool = False  # the error is none that a reader should raise: ours, and not the folder's
     alone: str = ""  # signature of the folder without its other visits: what the folder's was before they came
 
     @property

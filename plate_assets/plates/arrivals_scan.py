@@ -123,7 +123,7 @@ def _look(root: UPath, name: str, before: Mapping[str, Remembered], options: Rea
         return [_seen(name, read_listing(listing, options), listing.signature, listing)], True
     except SeveralTimepoints as several:
         return _visits(name, several.timepoints, listing, before, options), True
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever a folder holds, the other arrivals go on
         return [_unreadable(name, error, listing)], True
 
 
@@ -140,7 +140,7 @@ def _visits(
     for timepoint in in_turn[:VISITS_A_LOOK]:
         try:
             found[timepoint] = read_listing(listing, replace(options, timepoint=timepoint))
-        except (ValueError, OSError) as error:
+        except Exception as error:
             found[timepoint] = error
     others = {t: visit.images["path"] for t, visit in found.items() if isinstance(visit, Acquisition)}
     looks = []
@@ -164,7 +164,12 @@ def _seen(place: str, found: Acquisition, signature: str, listing: Listing) -> S
 
 
 def _unreadable(place: str, error: Exception, listing: Listing) -> Seen:
-    return Seen(place, None, listing.signature, listing.activity, error=str(error), transient=_is_transient(error))
+    if isinstance(error, AcquisitionError | OSError):
+        return Seen(place, None, listing.signature, listing.activity, error=str(error), transient=_is_transient(error))
+    told = (
+        f"{place} could not be read ({type(error).__name__}: {error}), a defect of its reader: please report it with the folder"
+    )
+    return Seen(place, None, listing.signature, listing.activity, error=told, defect=True)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -99,6 +99,9 @@ def list_folder(folder: UPath) -> Listing:
         raise ListingError(f"{folder} is a file, and a folder is needed: name the folder that holds the images") from error
     except PermissionError as error:
         raise ListingError(f"{error.filename or folder} may not be read: give this user the right to read it") from error
+    for entry in found:
+        if not entry.path.isprintable() and (odd := _odd_name(entry.path)):
+            raise ListingError(f"{folder} holds a file whose name {odd}: {ascii(entry.path)}; rename it")
     pending = [entry for entry in found if _is_copying(PurePosixPath(entry.path).name)]
     moving = set(pending)
     return Listing(folder, (entry for entry in found if entry not in moving and not _is_hidden(entry.path)), pending)
@@ -151,6 +154,15 @@ def _walk_store(folder: UPath) -> Iterable[Entry]:
         etag = str(info.get("ETag") or info.get("etag") or "").strip('"') or None
         relative = path.removeprefix(base).removeprefix(base.lstrip("/")).lstrip("/")
         yield Entry(relative, int(info.get("size") or 0), int(seconds * 1e9), etag)
+
+
+def _odd_name(path: str) -> str | None:
+    """Why a name cannot be kept in a table; None where it can."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "is not in UTF-8"
+    return "holds a line break or a tab" if any(sign in path for sign in "\n\r\t\0") else None
 
 
 def _is_copying(name: str) -> bool:

@@ -64,7 +64,7 @@ def read_platemap(path: UPath | str) -> pl.DataFrame:
     or `replicate_group` the replicate group, which goes before the quadruplet. Raises PlateMapError.
     """
     path = UPath(path)
-    source = _Source(path, _cells(path))
+    source = _Source(path, cells_of(path))
     wells = _wells(source)
     places = pl.DataFrame(
         {
@@ -141,7 +141,7 @@ def _known(files: dict[str, UPath], stem: str) -> str | None:
 
 
 def _by_barcode(path: UPath, plate: str) -> UPath | None:
-    source = _Source(path, _cells(path))
+    source = _Source(path, cells_of(path))
     barcodes, names = (
         source.text(("assay_plate_barcode", "metadata_plate", "barcode")),
         source.text(("plate_map_name", "platemap")),
@@ -160,7 +160,7 @@ def _by_barcode(path: UPath, plate: str) -> UPath | None:
     )
 
 
-def _cells(path: UPath) -> pl.DataFrame:
+def cells_of(path: UPath) -> pl.DataFrame:
     """Every cell as text, stripped, empty as null: `00123` is a barcode and no number."""
     try:
         content = path.read_bytes()
@@ -168,7 +168,7 @@ def _cells(path: UPath) -> pl.DataFrame:
         raise PlateMapError(f"{path} cannot be read ({error}): look whether it is there") from error
     if not content.strip():
         raise PlateMapError(f"{path} is empty: a plate map needs a line of names and one line for each well")
-    table = _xlsx_cells(path, content) if content[:2] == b"PK" else _text_cells(path, content)
+    table = _xlsx_cells(path, content) if content[:2] == b"PK" else text_cells(path, content)
     stripped = pl.all().str.strip_chars().str.strip_chars('"').str.strip_chars()
     return table.with_columns(stripped).with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
 
@@ -180,11 +180,14 @@ def _xlsx_cells(path: UPath, content: bytes) -> pl.DataFrame:
         raise PlateMapError(f"{path} cannot be read as xlsx ({error}): save it again, or as CSV") from error
 
 
-def _text_cells(path: UPath, content: bytes) -> pl.DataFrame:
+def text_cells(path: UPath, content: bytes) -> pl.DataFrame:
+    """The cells of a CSV or TSV as text: separator, byte order mark and encoding are found out. Raises PlateMapError."""
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")  # what older spreadsheets write
+    if not text.strip():
+        raise PlateMapError(f"{path} is empty: a table needs a line of names and one line for each well or image")
     header = text.lstrip().splitlines()[0]
     separator = max("\t;,|", key=header.count)
     try:
@@ -201,7 +204,7 @@ def _wells(source: _Source) -> list[Well]:
     if wells is not None:
         texts = [text or "" for text in wells]
     elif rows is not None and cols is not None:
-        texts = [_place(row or "", col or "") for row, col in zip(rows, cols, strict=True)]
+        texts = [well_text(row or "", col or "") for row, col in zip(rows, cols, strict=True)]
     else:
         raise PlateMapError(
             f"{source.path} has the columns {source.cells.columns}, and none that tells the well: name one `well_position`, or "
@@ -216,7 +219,8 @@ def _wells(source: _Source) -> list[Well]:
     return found
 
 
-def _place(row: str, col: str) -> str:
+def well_text(row: str, col: str) -> str:
+    """Row and column as one text that `Well.parse` reads: `C` and `3`, or `3` and `3`."""
     row, col = row.removesuffix(".0"), col.removesuffix(".0")  # spreadsheets write 3 as 3.0
     return f"r{row}c{col}" if row.isdigit() else row + col
 

@@ -1,14 +1,18 @@
 """Image folders by their names: presets, one's own expression, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from upath import UPath
 
 from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.listing import Entry, Listing
 from plate_assets.plates.readers import BY_NAMES, ReadOptions, SeveralTimepoints, open_acquisition
-from plate_assets.plates.readers.filenames import PRESETS
+from plate_assets.plates.readers.filenames import PRESETS, choose_pattern, image_names
 from plate_assets.plates.readers.identity import hours_of
 
 PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
@@ -32,6 +36,7 @@ def images(tmp_path, *names, options=None, folder="P001_096h"):
         ("Channel 2-12-A-12-00.tif", "P001", "A12", 1, "Channel 2", "vitra"),
         ("1649_B_20070424_C20_w2_5F64C597-735E-435D-B49C-2A07B9D6DFC3.tif", "1649_B_20070424", "C20", 1, "w2", "uuid"),
         ("ADSAStaphInfection2_A01_w2247376DD-6ADD-442D-AE47-F54A05F3EA94.tif", "ADSAStaphInfection2", "A01", 1, "w2", "uuid"),
+        ("Screen_7_A01_s3_w22247376D-6ADD-442D-AE47-F54A05F3EA94.tif", "Screen_7", "A01", 3, "w2", "uuid"),
         ("--W00013--P00002--Z00000--T00000--cherry.tif", "P001", "B01", 2, "cherry", "scanr"),
         ("A01.tif", "P001", "A01", 1, "default", "plain"),
         ("A01_s3.tif", "P001", "A01", 3, "default", "plain"),
@@ -89,6 +94,7 @@ def test_ones_own_expression_reads_cellprofilers_group_names(tmp_path):
     ("pattern", "message"),
     [
         ("(", "no regular expression"),
+        ("(?P<well>A{99999999999})", "no regular expression"),
         ("(?P<plate>.+)", "tells no well"),
         ("(?P<well>.+)(?P<odd>)", "unknown groups"),
         ("(?P<well>Z99)", "no image's name fits"),
@@ -149,10 +155,110 @@ def test_pages_are_planes_and_channels_as_the_file_says(tmp_path):
 def test_the_pixel_size_comes_from_centimetres_and_never_from_a_printers_inches(tmp_path):
     for folder, unit in (("cm", "CENTIMETER"), ("inch", "INCH")):
         tifffile.imwrite(
-            folder_of(tmp_path, folder=folder) / "A01.tif", PIXELS, resolution=(1e4 / 2.82,) * 2, resolutionunit=unit
+            folder_of(tmp_path, folder=folder) / "A01.tif", PIXELS, resolution=(1e4 / 2.82, 1e4 / 2.82), resolutionunit=unit
         )
     assert open_acquisition(tmp_path / "cm").pixel_um == pytest.approx(2.82, rel=1e-6)
     assert open_acquisition(tmp_path / "inch").pixel_um is None
+
+
+def named(*names, **options):
+    listing = Listing(UPath("/nowhere/P1_096h"), [Entry(name, 10, 1) for name in names])
+    return BY_NAMES.read(listing, ReadOptions(**options))
+
+
+_PARTS = (
+    "P1",
+    "A01",
+    "b2",
+    "AF48",
+    "_",
+    "__",
+    "-",
+    "--W00013",
+    "--P00002--Z00000",
+    "--T00001--",
+    "s1",
+    "w2",
+    "z3",
+    "t4",
+    "f01d1",
+)
+_MORE = ("Phase", "Channel 2-01-A-01-00", "_1_", "00d04h00m", "2020y06m19d_14h00m", "5F64C597-735E-435D-B49C-2A07B9D6DFC3", "é")
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(_PARTS + _MORE), max_size=9).map("".join), min_size=1, max_size=8, unique=True),
+    st.sampled_from(list(PRESETS)),
+)
+def test_polars_reads_each_preset_as_pythons_expressions_do(stems, preset):
+    listing = Listing(UPath("/nowhere"), [Entry(f"{stem}.tif", 1, 1) for stem in stems])
+    whole = re.compile(PRESETS[preset]).fullmatch
+    matches = {f"{stem}.tif": match for stem in stems if (match := whole(stem) or whole(f"{stem}.tif"))}
+    if not matches:
+        with pytest.raises(AcquisitionError):
+            choose_pattern(listing, image_names(listing), preset)
+        return
+    _, found, strays = choose_pattern(listing, image_names(listing), preset)
+    assert {row["path"] for row in found.iter_rows(named=True)} == matches.keys()
+    assert set(strays) == {f"{stem}.tif" for stem in stems} - matches.keys()
+    for row in found.iter_rows(named=True):
+        groups = matches[row["path"]].groupdict()
+        groups["plane"] = groups.get("plane") or groups.pop("plane_", None)
+        assert {name: text for name, text in row.items() if text is not None} == {
+            "path": row["path"],
+            **{name: text for name, text in groups.items() if text is not None and name != "plane_"},
+        }
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"img_(?P<well>[A-P]\d\d)_(?P<site>\d)",  # polars understands it
+        r"img_(?=A)(?P<well>[A-P]\d\d)_(?P<site>\d)",  # polars has no look-ahead
+        r"img_(?P<well>[A-P]\d++)_(?P<site>\d)",  # and reads a possessive quantifier as two
+        r"img_(?P<well>(A)01)_(?P<site>\d)(?!x)",
+        r"img_(?P<well>[A-P]\d\d)_(?P<site>\d)\.tif",  # the ending may be part of it
+    ],
+)
+def test_ones_own_expression_means_what_it_means_in_python(pattern):
+    row = named("img_A01_7.tif", pattern=pattern).images.row(0, named=True)
+    assert (row["Metadata_Well"], row["Metadata_Site"]) == ("A01", 7)
+
+
+def test_a_possessive_expression_is_not_read_as_a_greedy_one():
+    with pytest.raises(AcquisitionError, match="no image's name fits"):
+        named("img_A011.tif", pattern=r"img_(?P<well>A\d++)1")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (r"(?P<well>A01)_(?P<site>\w+)", "A01_x7.tif: 'x7' is no number.*group `site`"),
+        (r"(?P<well_number>\w+)_x7", "A01_x7.tif: 'A01' is no number.*group `well_number`"),
+        (r"(?P<well>A02)?.*", "A01_x7.tif: the name tells no well"),
+        (r"(?P<row>A)(?P<col>9)?.*", "A01_x7.tif: the name tells no well"),
+        (r"(?P<row>A)(?P<col>.+)_x7(?P<time0>)", "'' is no number.*group `time0`"),
+    ],
+)
+def test_a_group_that_holds_what_it_cannot_says_in_which_name(pattern, message):
+    with pytest.raises(AcquisitionError, match=message):
+        named("A01_x7.tif", pattern=pattern)
+
+
+def test_a_number_beyond_counting_is_refused_and_not_wrapped_around():
+    with pytest.raises(AcquisitionError, match="99999999999999999999' is no number from 0 to"):
+        named("A01_s99999999999999999999.tif")
+
+
+def test_one_of_several_plates_can_be_chosen_and_another_name_takes_them_all():
+    names = ["P1_A01.tif", "P2_A01.tif", "P2_A02.tif"]
+    assert named(*names, plate="P2").images["path"].to_list() == names[1:]
+    assert named("P1_A01.tif", "P2_A02.tif", plate="P3").images.height == 2
+
+
+def test_a_name_that_is_no_unicode_says_so():
+    with pytest.raises(AcquisitionError, match="no UTF-8.*rename it"):
+        named("A01.tif", "A\udcff.tif")
 
 
 def test_ten_thousand_names_are_indexed_at_once():
@@ -183,4 +289,4 @@ def test_the_real_names_are_read(real_data):
 
 
 def test_every_preset_compiles_and_tells_a_well():
-    assert list(PRESETS) == ["plate_well_field", "vitra", "uuid", "scanr", "plain"]
+    assert list(PRESETS) == ["plate_well_field", "vitra", "uuid", "scanr", "incucyte", "plain"]

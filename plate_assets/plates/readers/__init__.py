@@ -10,11 +10,14 @@ from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition, AcquisitionError
 from plate_assets.plates.listing import Listing, list_folder
+from plate_assets.plates.readers.cellvoyager import CellVoyagerReader
 from plate_assets.plates.readers.filenames import FilenameReader
 from plate_assets.plates.readers.operetta import OperettaReader
 from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
+from plate_assets.plates.readers.sample_sheet import SampleSheetReader
+from plate_assets.plates.readers.scanr import ScanrReader
 
-READERS: tuple[Reader, ...] = (OperettaReader(),)
+READERS: tuple[Reader, ...] = (OperettaReader(), CellVoyagerReader(), ScanrReader(), SampleSheetReader())
 BY_NAMES = FilenameReader()
 
 __all__ = ["BY_NAMES", "READERS", "Defaults", "ReadOptions", "Reader", "SeveralTimepoints", "open_acquisition", "read_listing"]
@@ -39,7 +42,7 @@ def read_listing(listing: Listing, options: ReadOptions) -> Acquisition:
             raise AcquisitionError(_unknown(listing))
         return BY_NAMES.read(listing, options)
     acquisition = recognised[0].read(listing, options)
-    claimed = set(acquisition.images["path"].to_list())
+    claimed = {*acquisition.images["path"], *acquisition.documents, *acquisition.belongs}
     left = Listing(listing.root, (entry for entry in listing.entries if entry.path not in claimed))
     if BY_NAMES.recognises(left):
         raise _two_layouts(listing, [recognised[0].name, BY_NAMES.name])

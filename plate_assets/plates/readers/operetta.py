@@ -69,8 +69,7 @@ class OperettaReader:
         if index.plates > 1:
             raise AcquisitionError(f"{where} names {index.plates} plates, and an acquisition is one: export them one by one")
         visit, time = _one_visit(str(where), index, options)
-        chosen = ReadOptions(**{**options.__dict__, "timepoint": None}) if time and options.timepoint == time else options
-        identity = identify(_folder_name(listing), chosen, index.about.get("PlateID") or index.about.get("Name"), time)
+        identity = identify(_folder_name(listing), options, index.about.get("PlateID") or index.about.get("Name"), time)
         check_paths(listing, pl.Series([image.get("URL", "") for image in visit], dtype=pl.String))
         found = _images_table(where, index, visit, PurePosixPath(indexes[0]).parent)
         names = _channel_names(index)
@@ -80,7 +79,9 @@ class OperettaReader:
             listing, self.name, identity, found, options,
             complete=not gone,
             completeness=f"{LISTED}: {found.height - len(gone)} of {found.height} images of {indexes[0]} are there",
-            shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes, objective=_objective({**index.about, **first}),
+            shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes,
+            belongs=[str(PurePosixPath(indexes[0]).parent / image.get("URL", "")) for image in index.images],
+            objective=_objective({**index.about, **first}),
             started_at=instant(index.about.get("MeasurementStartTime") or first.get("AbsTime")),
             metadata={key: {**first, **index.about}.get(key) for key in _ABOUT}
             | {"AbsTime": first.get("AbsTime")},

@@ -110,6 +110,7 @@ def build_acquisition(
     metadata: Mapping[str, Any] | None = None,
     flatfields: Mapping[str, str] | None = None,
     documents: Sequence[str] = (),
+    belongs: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Acquisition:
     """Check what a reader found and make the acquisition of it.
@@ -117,7 +118,7 @@ def build_acquisition(
     found: one row for each image with `Metadata_Row`, `Metadata_Col`, `Metadata_Site`, `Metadata_Channel`, `Metadata_Plane`,
     `path` and `page`; where the vendor says them also the columns of IMAGES that may be empty: place, time, wavelengths.
     shape: the vendor's rows and columns of the plate. pixel_um: size in µm and where it came from. flatfields: the vendor's
-    profile of each channel's light, as it is written.
+    profile of each channel's light, as it is written. belongs: files of the layout that are not of this visit.
     Raises AcquisitionError for a path that leaves the folder, a well that is not on the plate, two files for one image.
     """
     check_paths(listing, found["path"])
@@ -155,6 +156,7 @@ def build_acquisition(
         metadata={key: str(value) for key, value in (metadata or {}).items() if value is not None}
         | {f"FlatfieldProfile {better.get(name, name)}": text for name, text in (flatfields or {}).items()},
         documents=tuple(documents),
+        belongs=tuple(belongs),
         warnings=tuple(warnings),
     )
 
