@@ -36,7 +36,7 @@ class Seen:
     listed: str = ""  # signature of the whole folder, where the place is one visit of it
     unread: bool = False  # a visit whose turn to be read comes at a later look
     defect: bool = False  # the error is none that a reader should raise: ours, and not the folder's
-    alone: str = ""  # signature of the folder without its other visits: what the folder's was before they came
+    own: str = ""  # signature of its images alone: by it a visit is known again when others have come to its folder
 
     @property
     def folder(self) -> str:
@@ -229,13 +229,21 @@ def _pack(place: str, kept: Remembered) -> list[object]:
     flags = sum(bit << number for number, bit in enumerate(bits))
     complete = {True: 1, False: 0, None: -1}[seen.complete]
     row: list[object] = [place, seen.acquisition_id, seen.signature, kept.looks, flags, complete]
-    more = [seen.activity, list(seen.missing[:3]), len(seen.missing), seen.error, "" if same else kept.started, seen.listed]
+    more = [
+        seen.activity,
+        list(seen.missing[:3]),
+        len(seen.missing),
+        seen.error,
+        "" if same else kept.started,
+        seen.listed,
+        seen.own,
+    ]
     return row + more if any(more) else row
 
 
 def _unpack(row: list) -> tuple[str, Remembered]:
     name, acquisition_id, signature, looks, flags, complete = row[:6]
-    activity, missing, count, error, started, listed = row[6:12] if len(row) > 6 else ("", [], 0, None, "", "")
+    activity, missing, count, error, started, listed, own = row[6:13] if len(row) > 6 else ("", [], 0, None, "", "", "")
     registered, resting, marked, transient, same, gone, unread = (bool(flags >> number & 1) for number in range(7))
     seen = Seen(
         name,
@@ -249,5 +257,6 @@ def _unpack(row: list) -> tuple[str, Remembered]:
         transient,
         listed,
         unread,
+        own=own,
     )
     return name, Remembered(seen, looks, registered, resting, signature if same else started, gone)

@@ -81,9 +81,8 @@ def _with_visits(kept: Mapping[str, Remembered], name: str, found: Sequence[Seen
     if name not in kept or all(look.place == name for look in found):
         return dict(kept)
     mine, rest = kept[name], {place: entry for place, entry in kept.items() if place != name}
-    same = next(
-        (look for look in found if look.acquisition_id == mine.seen.acquisition_id and look.alone == mine.started), None
-    )
+    of_old = (mine.seen.acquisition_id, mine.seen.own if mine.seen.signature == mine.started else None)
+    same = next((look for look in found if (look.acquisition_id, look.own) == of_old), None)
     if same is not None:
         return rest | {same.place: replace(mine, seen=same, started=same.signature)}
     return dict(kept) if mine.registered else rest
@@ -120,7 +119,7 @@ def _look(root: UPath, name: str, before: Mapping[str, Remembered], options: Rea
     if before and all(_is_as_before(entry.seen, listing) for entry in before.values()):
         return [replace(entry.seen, activity=listing.activity) for entry in before.values()], False
     try:
-        return [_seen(name, read_listing(listing, options), listing.signature, listing)], True
+        return [_seen(name, read_listing(listing, options), listing)], True
     except SeveralTimepoints as several:
         return _visits(name, several.timepoints, listing, before, options), True
     except Exception as error:  # whatever a folder holds, the other arrivals go on
@@ -142,15 +141,12 @@ def _visits(
             found[timepoint] = read_listing(listing, replace(options, timepoint=timepoint))
         except Exception as error:
             found[timepoint] = error
-    others = {t: visit.images["path"] for t, visit in found.items() if isinstance(visit, Acquisition)}
     looks = []
     for timepoint in timepoints:
         place, visit = name + VISIT + timepoint, found.get(timepoint)
         if isinstance(visit, Acquisition):
-            mine = others[timepoint]
-            foreign = {path for t, paths in others.items() if t != timepoint for path in paths}.difference(mine)
-            seen = _seen(place, visit, listing.signature_of(mine), listing)
-            looks.append(replace(seen, listed=listing.signature, alone=listing.signature_of(listing.sizes.keys() - foreign)))
+            seen = _seen(place, visit, listing)
+            looks.append(replace(seen, signature=seen.own, listed=listing.signature))
         elif visit is not None:
             looks.append(_unreadable(place, visit, listing))
         else:
@@ -158,9 +154,10 @@ def _visits(
     return looks
 
 
-def _seen(place: str, found: Acquisition, signature: str, listing: Listing) -> Seen:
+def _seen(place: str, found: Acquisition, listing: Listing) -> Seen:
     missing, marked = tuple(found.missing["path"].to_list()), found.completeness.startswith(MARKER)
-    return Seen(place, found.acquisition_id, signature, listing.activity, found.complete, marked, missing)
+    own = listing.signature_of(found.images["path"])
+    return Seen(place, found.acquisition_id, listing.signature, listing.activity, found.complete, marked, missing, own=own)
 
 
 def _unreadable(place: str, error: Exception, listing: Listing) -> Seen:

@@ -235,7 +235,8 @@ def nest(path: Path, rng: random.Random) -> None:
 
 
 FILE_HARMS = [
-    flip_bytes, flip_bytes, truncate, empty, delete, swap_contents, duplicate, rename, link_out, to_folder, absurd_tiff, absurd_tiff,
+    flip_bytes, flip_bytes, truncate, empty, delete, swap_contents, duplicate, rename, link_out, to_folder, absurd_tiff,
+    absurd_tiff,
 ]  # fmt: skip
 TEXT_HARMS = [
     flip_bytes, truncate, empty, delete, absurd_number, absurd_number, absurd_number, absurd_name, absurd_name, remove_piece,

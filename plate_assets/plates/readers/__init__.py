@@ -12,12 +12,13 @@ from plate_assets.plates.acquisition import Acquisition, AcquisitionError
 from plate_assets.plates.listing import Listing, list_folder
 from plate_assets.plates.readers.cellvoyager import CellVoyagerReader
 from plate_assets.plates.readers.filenames import FilenameReader
+from plate_assets.plates.readers.imagexpress import ImageXpressReader
 from plate_assets.plates.readers.operetta import OperettaReader
 from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
 from plate_assets.plates.readers.sample_sheet import SampleSheetReader
 from plate_assets.plates.readers.scanr import ScanrReader
 
-READERS: tuple[Reader, ...] = (OperettaReader(), CellVoyagerReader(), ScanrReader(), SampleSheetReader())
+READERS: tuple[Reader, ...] = (OperettaReader(), ImageXpressReader(), CellVoyagerReader(), ScanrReader(), SampleSheetReader())
 BY_NAMES = FilenameReader()
 
 __all__ = ["BY_NAMES", "READERS", "Defaults", "ReadOptions", "Reader", "SeveralTimepoints", "open_acquisition", "read_listing"]

@@ -20,6 +20,8 @@ from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import Identity
 from plate_assets.plates.tables import IMAGES
 
+MAX_ROWS, MAX_COLS, MAX_NUMBER = 32, 48, 1_000_000  # of the largest plate; of sites and planes
+
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
@@ -122,6 +124,7 @@ def build_acquisition(
     Raises AcquisitionError for a path that leaves the folder, a well that is not on the plate, two files for one image.
     """
     check_paths(listing, found["path"])
+    _check_numbers(listing, found)
     wells = [Well(row, col) for row, col in found.select("Metadata_Row", "Metadata_Col").unique().sort(pl.all()).iter_rows()]
     plate_format, format_source = format_of(options, wells, shape)
     if outside := [well for well in wells if well not in plate_format]:
@@ -229,6 +232,19 @@ def instant(text: str | None, default_zone: tzinfo = UTC) -> datetime | None:
         return None if when is None else (when if when.tzinfo else when.replace(tzinfo=default_zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _check_numbers(listing: Listing, found: pl.DataFrame) -> None:
+    """Refuse rows, columns, sites and planes that cannot be: a damaged number must not become another one on its way."""
+    most = {"Metadata_Row": MAX_ROWS, "Metadata_Col": MAX_COLS, "Metadata_Site": MAX_NUMBER, "Metadata_Plane": MAX_NUMBER}
+    for name, highest in most.items():
+        lowest = 0 if name == "Metadata_Plane" else 1
+        odd = found.filter(~pl.col(name).is_between(lowest, highest) | pl.col(name).is_null())
+        if odd.height:
+            raise AcquisitionError(
+                f"{listing.root / str(odd['path'][0])} is of {name.removeprefix('Metadata_').lower()} {odd[name][0]}, and a number "
+                f"from {lowest} to {highest:,} is needed: mend it in the metadata, or export again"
+            )
 
 
 def check_paths(listing: Listing, paths: pl.Series) -> None:

@@ -31,7 +31,7 @@ from plate_assets.plates.readers.vendor_xml import elements
 METADATA_NAME = "metadata.ome.xml"
 _ALSO = ("experiment_descriptor.xml", "experiment_descriptor.dat", "acquisitionlog.dat")
 _FILE = (
-    r"(?:^|/)(?:(?P<label>[A-Za-z]{1,2}\d{1,2})|[^/]*?)--W(?P<number>\d{5})--P(?P<site>\d{5})--Z(?P<z>\d{5})--T(?P<t>\d{5})"
+    r"(?:^|/)(?:(?P<label>[A-Za-z]{1,2}[0-9]{1,2})|[^/]*?)--W(?P<number>[0-9]{5})--P(?P<site>[0-9]{5})--Z(?P<z>[0-9]{5})--T(?P<t>[0-9]{5})"
     r"--(?P<channel>[^/]+)\.(?i:tiff?)$"
 )
 _KEY = ["number", "site", "z", "t", "channel"]
@@ -171,12 +171,12 @@ def _wells(
         "id",
         *(
             pl.coalesce(
-                pl.col("id").str.extract(r"W(\d{1,5})P(\d{1,5})$", group),
-                pl.col("name").str.extract(r"^Well (\d{1,5}), Position (\d{1,5})\b", group),
+                pl.col("id").str.extract(r"W([0-9]{1,5})P([0-9]{1,5})$", group),
+                pl.col("name").str.extract(r"^Well ([0-9]{1,5}), Position ([0-9]{1,5})\b", group),
                 from_file.field(name),
             ).cast(pl.Int64).alias(name) for group, name in ((1, "number"), (2, "site"))
         ),
-        pl.coalesce(pl.col("name").str.extract(r"\(([A-Za-z]{1,2}\d{1,2})\)\s*$"), from_file.field("label")).alias("label"),
+        pl.coalesce(pl.col("name").str.extract(r"\(([A-Za-z]{1,2}[0-9]{1,2})\)\s*$"), from_file.field("label")).alias("label"),
     )  # fmt: skip
     images = _by_plate(images, ome)
     wells = [
