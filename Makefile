@@ -46,8 +46,9 @@ format: $(BIN)/installed ## Mend what can be mended by machine
 bench: $(BIN)/installed ## Measure: ratios side by side, as JSON
 	$(BIN)/python -m benchmarks
 
-docs: $(BIN)/installed ## Write deploy/TABLES.md from the table schemas
+docs: $(BIN)/installed ## Write deploy/TABLES.md and deploy/LAYOUTS.md from the schemas and the readers
 	$(BIN)/python deploy/tables.py
+	$(BIN)/python deploy/layouts.py
 
 # Dagster reads its configuration from DAGSTER_HOME only; `demo` and `ui` say which.
 home:

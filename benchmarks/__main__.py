@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks [scoring|plates|baseline|arrivals …] [--wells N]` prints one JSON object."""
+"""The command: `python -m benchmarks [scoring|plates|baseline|arrivals|indexing …] [--wells N]` prints one JSON object."""
 
 import argparse
 import json
@@ -10,13 +10,14 @@ from pathlib import Path
 
 def main() -> None:
     """Run the chosen benchmarks, all of them by default."""
-    from benchmarks import arrivals, baseline, plates, scoring
+    from benchmarks import arrivals, baseline, indexing, plates, scoring
 
     known: dict[str, Callable[[argparse.Namespace], dict]] = {
         "scoring": lambda given: scoring.measure(given.tiles, given.loop_tiles),
         "plates": lambda given: plates.measure(given.quadruplets, given.backbone),
         "baseline": lambda given: baseline.measure(given.quadruplets, background=given.background),
         "arrivals": lambda given: arrivals.measure(given.acquisitions),
+        "indexing": lambda given: indexing.measure(given.files),
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", nargs="*", choices=[[], *known], help="; ".join(known))
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--background", type=Path, help="real images that serve as the baseline's cells")
     parser.add_argument("--backbone", default="resnet101")
     parser.add_argument("--acquisitions", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=100_000, help="images of the acquisition that is indexed")
     given = parser.parse_args()
     machine = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
     print(json.dumps({"machine": machine, **{name: known[name](given) for name in given.which or known}}, indent=2))

@@ -105,3 +105,8 @@ def test_the_workspace_names_a_module_that_is_there():
 def test_the_page_of_tables_is_what_the_schemas_say():
     written = (DEPLOY / "TABLES.md").read_text()
     assert written == runpy.run_path(str(DEPLOY / "tables.py"))["page"](), "a schema changed: run `make docs`"
+
+
+def test_the_page_of_layouts_is_what_the_readers_say():
+    written = (DEPLOY / "LAYOUTS.md").read_text()
+    assert written == runpy.run_path(str(DEPLOY / "layouts.py"))["page"](), "a reader changed: run `make docs`"

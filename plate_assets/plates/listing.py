@@ -6,11 +6,14 @@ Belongs here: listing a folder, local or on an object store, and telling whether
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import AcquisitionError
@@ -20,6 +23,12 @@ MAX_FILES = 500_000
 _CLUTTER = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 _ZARR_2 = {".zattrs", ".zgroup", ".zarray"}  # how Zarr 2 calls its metadata: content
 _COPYING = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp")
+
+
+# Whatever is hidden, temporary or oddly named; the few that fit are looked at one by one.
+_SPECIAL = (
+    rf"(?i)(?:^|/)[.~]|~$|[^ -~]|(?:{'|'.join(map(re.escape, _COPYING))})$|(?:^|/)(?:{'|'.join(map(re.escape, _CLUTTER))})$"
+)
 
 
 class ListingError(AcquisitionError):
@@ -41,8 +50,21 @@ class Listing:
 
     def __init__(self, root: UPath, entries: Iterable[Entry], pending: Iterable[Entry] = ()) -> None:
         self.root = root
-        self.entries = tuple(sorted(entries))
-        self.pending = tuple(sorted(pending))
+        self.entries = tuple(sorted(entries, key=itemgetter(0)))
+        self.pending = tuple(sorted(pending, key=itemgetter(0)))
+
+    @cached_property
+    def paths(self) -> pl.Series:
+        """The relative paths, in the order of the entries."""
+        return pl.Series("path", [entry.path for entry in self.entries], dtype=pl.String)
+
+    def named(self, *names: str) -> list[str]:
+        """The files of one of these names, whatever their case and folder."""
+        return self.fitting(f"(?i)(?:^|/)(?:{'|'.join(map(re.escape, names))})$")
+
+    def fitting(self, expression: str) -> list[str]:
+        """The files whose relative path holds what the regular expression (polars') describes."""
+        return self.paths.filter(self.paths.str.contains(expression)).to_list()
 
     @cached_property
     def signature(self) -> str:
@@ -99,12 +121,27 @@ def list_folder(folder: UPath) -> Listing:
         raise ListingError(f"{folder} is a file, and a folder is needed: name the folder that holds the images") from error
     except PermissionError as error:
         raise ListingError(f"{error.filename or folder} may not be read: give this user the right to read it") from error
-    for entry in found:
-        if not entry.path.isprintable() and (odd := _odd_name(entry.path)):
-            raise ListingError(f"{folder} holds a file whose name {odd}: {ascii(entry.path)}; rename it")
-    pending = [entry for entry in found if _is_copying(PurePosixPath(entry.path).name)]
-    moving = set(pending)
-    return Listing(folder, (entry for entry in found if entry not in moving and not _is_hidden(entry.path)), pending)
+    entries, pending = _sorted_out(folder, found)
+    return Listing(folder, entries, pending)
+
+
+def _sorted_out(folder: UPath, found: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Content, and what a copy in progress writes; hidden files are neither. ListingError for a name that no table can hold."""
+    try:
+        special = pl.Series([entry.path for entry in found], dtype=pl.String).str.contains(_SPECIAL).arg_true().to_list()
+    except UnicodeEncodeError:
+        special = range(len(found))
+    out, pending = set(), []
+    for place in special:
+        path = found[place].path
+        name = path.rsplit("/", 1)[-1]
+        if odd := _odd_name(path):
+            raise ListingError(f"{folder} holds a file whose name {odd}: {ascii(path)}; rename it")
+        if copying := _is_copying(name):
+            pending.append(found[place])
+        if copying or _is_hidden(path):
+            out.add(place)
+    return [entry for place, entry in enumerate(found) if place not in out] if out else found, pending
 
 
 def _walk_local(root: str) -> Iterable[Entry]:

@@ -34,6 +34,22 @@ def test_hidden_and_temporary_files_are_no_content(tmp_path):
     assert names(list_folder(UPath(tmp_path))) == ["A01.tif"]
 
 
+@pytest.mark.parametrize(("name", "why"), [(b"A\xff.tif", "is not in UTF-8"), (b"A\n01.tif", "holds a line break")])
+def test_a_name_that_no_table_can_hold_is_refused_with_the_remedy(tmp_path, name, why):
+    (tmp_path / "A01.tif").touch()
+    with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+        pass
+    with pytest.raises(ListingError, match=f"whose name {why}.*rename it"):
+        list_folder(UPath(tmp_path))
+
+
+def test_names_are_found_whatever_their_case_and_folder(tmp_path):
+    for name in ("Index.XML", "a/index.xml", "a/myindex.xml", "a/index.xml.bak", "板/Index.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_folder(UPath(tmp_path)).named("index.xml") == ["Index.XML", "a/index.xml", "板/Index.xml"]
+
+
 def test_a_copy_in_progress_moves_the_activity_and_not_the_signature(tmp_path):
     write(tmp_path, a=b"1")
     before = list_folder(UPath(tmp_path))

@@ -80,7 +80,7 @@ def test_several_dates_are_chosen_by_the_name_of_the_visit_and_only_its_instant_
 def test_the_visits_of_one_folder_have_names_of_their_own_even_where_the_folder_has_a_time_point():
     names = ["Phase_A1_1_00d00h00m.tif", "Phase_A1_1_00d04h00m.tif"]
     ids = {images(*names, folder="P1_d01", timepoint=time).acquisition_id for time in ("00d00h00m", "00d04h00m")}
-    assert ids == {"P1_00d00h00m", "P1_00d04h00m"}
+    assert ids == {"P1_d01-00d00h00m", "P1_d01-00d04h00m"}
 
 
 def test_the_folders_time_point_and_its_hours_go_before_those_of_a_single_scan():

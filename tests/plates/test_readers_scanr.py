@@ -179,7 +179,7 @@ def test_several_time_points_have_to_be_chosen_from_and_each_has_its_own_id(tmp_
         read(folder)
     assert several.value.timepoints == ("t0", "t1")
     chosen = read(folder, timepoint="t1")
-    assert (chosen.images["path"].to_list(), chosen.acquisition_id) == (["data/b.tif"], "P1_t1")
+    assert (chosen.images["path"].to_list(), chosen.acquisition_id) == (["data/b.tif"], "P1_096h-t1")
 
 
 def test_two_channels_of_one_name_are_told_apart_by_their_number(tmp_path):

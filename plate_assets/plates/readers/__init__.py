@@ -1,9 +1,11 @@
 """Readers: one file for each layout; all give the same `Acquisition`.
 
-A new vendor's reader plugs in here: a file with a class that satisfies `reader.Reader`, and its instance in `READERS`. Image
-names alone (`filenames`) are asked last, because vendors' trees often hold names that a pattern would understand as well.
+A new vendor's reader plugs in here: a file with a class that satisfies `reader.Reader`, and its instance in `READERS`. A sample
+sheet is asked first, because a person wrote it, and image names alone (`filenames`) last, because vendors' trees often hold
+names that a pattern would understand as well.
 """
 
+import re
 from pathlib import Path
 
 from upath import UPath
@@ -13,15 +15,26 @@ from plate_assets.plates.listing import Listing, list_folder
 from plate_assets.plates.readers.cellvoyager import CellVoyagerReader
 from plate_assets.plates.readers.filenames import FilenameReader
 from plate_assets.plates.readers.imagexpress import ImageXpressReader
+from plate_assets.plates.readers.ome_tiff import OmeTiffReader
 from plate_assets.plates.readers.operetta import OperettaReader
 from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
 from plate_assets.plates.readers.sample_sheet import SampleSheetReader
 from plate_assets.plates.readers.scanr import ScanrReader
 
-READERS: tuple[Reader, ...] = (OperettaReader(), ImageXpressReader(), CellVoyagerReader(), ScanrReader(), SampleSheetReader())
-BY_NAMES = FilenameReader()
+READERS: tuple[Reader, ...] = (OperettaReader(), ImageXpressReader(), CellVoyagerReader(), ScanrReader(), OmeTiffReader())
+BY_NAMES, BY_SHEET = FilenameReader(), SampleSheetReader()
 
-__all__ = ["BY_NAMES", "READERS", "Defaults", "ReadOptions", "Reader", "SeveralTimepoints", "open_acquisition", "read_listing"]
+__all__ = [
+    "BY_NAMES",
+    "BY_SHEET",
+    "READERS",
+    "Defaults",
+    "ReadOptions",
+    "Reader",
+    "SeveralTimepoints",
+    "open_acquisition",
+    "read_listing",
+]
 
 
 def open_acquisition(folder: UPath | Path | str, options: ReadOptions | None = None) -> Acquisition:
@@ -35,7 +48,7 @@ def open_acquisition(folder: UPath | Path | str, options: ReadOptions | None = N
 
 def read_listing(listing: Listing, options: ReadOptions) -> Acquisition:
     """The same for a folder that was listed already. A `pattern` in the options is for folders without a vendor's metadata."""
-    recognised = [reader for reader in READERS if reader.recognises(listing)]
+    recognised = [BY_SHEET] if BY_SHEET.recognises(listing) else [reader for reader in READERS if reader.recognises(listing)]
     if len(recognised) > 1:
         raise _two_layouts(listing, [reader.name for reader in recognised])
     if not recognised:
@@ -58,14 +71,15 @@ def _two_layouts(listing: Listing, names: list[str]) -> AcquisitionError:
 
 
 def _unknown(listing: Listing) -> str:
-    images = [entry.path for entry in listing.entries if entry.path.lower().endswith(IMAGE_SUFFIXES)]
+    images = listing.fitting(f"(?i)(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})$")
     if not listing.entries:
         return f"{listing.root} is empty: name the folder that holds the images"
     if not images:
         count = len(listing.entries)
         return f"{listing.root} holds {count} files and no TIFF, PNG or JPEG image: name the folder that holds the images"
+    known = ", ".join(reader.name for reader in (BY_SHEET, *READERS, BY_NAMES))
     return (
         f"{listing.root} holds {len(images)} images, for example {images[0]!r}, in a layout that no reader recognises "
-        f"({', '.join(reader.name for reader in (*READERS, BY_NAMES))}): give a regular expression for the names with the "
-        "option `pattern`, or complete the vendor's metadata beside the images"
+        f"({known}): give a regular expression for the names with the option `pattern`, or complete the vendor's metadata "
+        "beside the images"
     )

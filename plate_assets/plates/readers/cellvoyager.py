@@ -109,7 +109,7 @@ class CellVoyagerReader:
 
 
 def _named(listing: Listing, name: str) -> list[str]:
-    return [entry.path for entry in listing.entries if entry.path.rsplit("/", 1)[-1].lower() == name.lower()]
+    return listing.named(name)
 
 
 def _is_yokogawa(listing: Listing, path: str) -> bool:

@@ -95,12 +95,12 @@ class FilenameReader:
         if not images.len():
             raise AcquisitionError(f"{listing.root} holds no TIFF, PNG or JPEG image: name the folder that holds the images")
         preset, found, strays = choose_pattern(listing, images, options.pattern)
-        found, plate = _one_plate(listing, found, options)
-        found, time, started_at = _one_visit(listing, found, options)
+        found, plate = one_plate(listing, found, options)
+        found, time, started_at = one_visit(listing, found, options)
         identity = identify(listing.root.name, options, plate, time)
         if identity.timepoint_h is None and identity.timepoint == time:
             identity = replace(identity, timepoint_h=_hours(identity.timepoint))
-        found, guessed = _wells(listing, found, options)
+        found, guessed = wells_and_sites(listing, found, options)
         found, pixel_um, paged = _pages(listing, found)
         warnings = [*guessed, *paged]
         if strays:
@@ -115,10 +115,7 @@ class FilenameReader:
 
 def image_names(listing: Listing) -> pl.Series:
     """The images of a listing, thumbnails left out."""
-    try:
-        paths = pl.Series("path", [entry.path for entry in listing.entries], dtype=pl.String)
-    except UnicodeEncodeError as error:
-        raise AcquisitionError(f"{listing.root} holds a file whose name is no UTF-8 ({error.object!r}): rename it") from error
+    paths = listing.paths
     endings = "|".join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)
     return paths.filter(paths.str.contains(f"(?i)(?:{endings})$") & ~paths.str.contains(r"(?i)_thumb[^/]*$"))
 
@@ -229,7 +226,7 @@ def _names(images: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"path": images, "base": base, "stem": base.str.replace(r"\.[^.]*$", "")})
 
 
-def _one_plate(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, str | None]:
+def one_plate(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, str | None]:
     plates = found["plate"].drop_nulls().unique().sort().to_list() if "plate" in found.columns else []
     if len(plates) > 1 and options.plate is None:
         raise AcquisitionError(
@@ -241,7 +238,7 @@ def _one_plate(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> t
     return found, plates[0] if plates else None
 
 
-def _one_visit(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, str | None, datetime | None]:
+def one_visit(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, str | None, datetime | None]:
     """The images of one time point, its name, and when its first image was taken where the names tell it."""
     if "time0" in found.columns:
         found = found.with_columns(("t" + _numbers(listing, found, "time0").cast(pl.String)).alias("time"))
@@ -277,7 +274,7 @@ def _hours(time: str) -> float | None:
     return hours_of(time)
 
 
-def _wells(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, list[str]]:
+def wells_and_sites(listing: Listing, found: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, list[str]]:
     """Rows and columns as numbers, sites and planes from 1, the channel's name; and what was guessed."""
     place, parse, guessed = _places(listing, found, options)
     if place.null_count():

@@ -4,7 +4,7 @@ Belongs here: names and their precedence. Not here: any layout, the table of ima
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from plate_assets.plates.acquisition import check_acquisition_id
@@ -44,6 +44,8 @@ def identify(folder: str, options: "ReadOptions", plate: str | None = None, time
     """
     match = _SUFFIX.fullmatch(folder)
     folder_plate, folder_time = (match["plate"], match["timepoint"]) if match else (folder, None)
+    if timepoint and options.timepoint == timepoint:  # one of several visits: `P1_096h` and `P1_120h` may both hold a `t1`
+        options, folder_time = replace(options, timepoint=None), f"{folder_time}-{timepoint}" if folder_time else None
     named, plate_source = _first((options.plate, "options"), (plate, "files"), (folder_plate, "folder name"))
     time, time_source = _first(
         (options.timepoint, "options"), (folder_time, "folder name"), (timepoint, "files"), ("t0", "nothing tells it: t0")

@@ -19,7 +19,7 @@ They are taken from one image of each site and hold for all wells. Times are loc
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -111,10 +111,11 @@ class ImageXpressReader:
 
     def recognises(self, listing: Listing) -> bool:
         """Whether there is an HTD file, or an image named by MetaXpress in one of its folders."""
-        if any(_is_htd(listing, entry.path) for entry in listing.entries):
+        if any(_is_htd(listing, path) for path in listing.fitting(r"(?i)\.htd$")):
             return True
         above, _ = _levels(listing.root)
-        return any(_is_metaxpress(above + entry.path) for entry in listing.entries)
+        likely = listing.paths if above else listing.fitting(_LEVEL.pattern)
+        return any(_is_metaxpress(above + path) for path in likely)
 
     def read(self, listing: Listing, options: ReadOptions) -> Acquisition:
         """The acquisition; images that the HTD plans and the folder lacks have `present` False."""
@@ -144,8 +145,6 @@ class ImageXpressReader:
 
 def _is_htd(listing: Listing, path: str) -> bool:
     """Whether a file is an HTD by its name, and begins as one (or is still too short to tell)."""
-    if path[-4:].lower() != ".htd":
-        return False
     try:
         with listing.path_of(path).open("rb") as file:
             start = file.read(len(HTD_START) + 3).removeprefix(b"\xef\xbb\xbf")[: len(HTD_START)]
@@ -269,8 +268,7 @@ def _one_visit(listing: Listing, measurement: _Measurement, options: ReadOptions
     chosen = [time for time, name in names.items() if name == options.timepoint]
     if not chosen:
         raise SeveralTimepoints(str(listing.root), list(names.values()))
-    identity = identify("", replace(options, timepoint=None), measurement.plate, names[chosen[0]])
-    return images.filter(pl.col("time") == chosen[0]), identity
+    return images.filter(pl.col("time") == chosen[0]), identify(measurement.name, options, plate, options.timepoint)
 
 
 def _documents(measurement: _Measurement, visit: pl.DataFrame) -> list[str]:

@@ -3,7 +3,6 @@
 Belongs here: what the index says. Not here: pixels. The index names every image, so it also tells when one is missing.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,7 +20,7 @@ from plate_assets.plates.readers.reader import (
     instant,
     number_or_none,
 )
-from plate_assets.plates.readers.vendor_xml import elements
+from plate_assets.plates.readers.vendor_xml import walk
 
 INDEX_NAMES = ("index.idx.xml", "index.xml")
 _NAMESPACE = b"perkinelmer.com/PEHH/HarmonyV"
@@ -33,15 +32,86 @@ _ABOUT = (
 )  # fmt: skip
 
 
+# What is kept of every image; what else it says is kept of the first one.
+_KEPT = (
+    "id", "URL", "Row", "Col", "FieldID", "PlaneID", "TimepointID", "ChannelID", "ChannelName", "PositionX", "PositionY",
+    "PositionZ", "AbsTime", "MainExcitationWavelength", "MainEmissionWavelength",
+)  # fmt: skip
+_ROWS = 20_000
+
+
 @dataclass
 class _Index:
-    """What one walk through the index collects."""
+    """What one walk through the index collects; it is the walk's target. An index can be larger than memory likes, so images
+    become columns every few thousand rows."""
 
     about: dict[str, str] = field(default_factory=dict)  # first value of each plain element of plate and image
     channels: dict[str, dict[str, str]] = field(default_factory=dict)  # V6 and later keep the channel's own values apart
-    images: list[dict[str, str]] = field(default_factory=list)
+    first: dict[str, str] = field(default_factory=dict)  # the first image, with all that it says
     flatfields: dict[str, str] = field(default_factory=dict)
     plates: int = 0
+    _names: dict[str, str] = field(default_factory=dict)
+    _inside: list[str] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _open: dict[str, str] | None = None  # the children of the image, plate or entry that is being read
+    _channel: str = ""
+    _rows: list[dict[str, str]] = field(default_factory=list)
+    _blocks: list[pl.DataFrame] = field(default_factory=list)
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Of a vendor's element: a record begins, or a value of one with its unit."""
+        name = self._names.get(tag) or self._names.setdefault(tag, tag.rpartition("}")[2])
+        parent = self._inside[-1] if self._inside else ""
+        self._inside.append(name)
+        self._text.clear()
+        if name == "Entry":
+            self._open, self._channel = {}, attributes.get("ChannelID", self._channel)
+        elif (name, parent) in (("Image", "Images"), ("Plate", "Plates")):
+            self._open = {}
+        elif attributes and self._open is not None and name.startswith(("ImageResolution", "Position")):
+            self._open[name + " unit"] = attributes.get("Unit", "m")
+
+    def data(self, text: str) -> None:
+        """A piece of a value."""
+        self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        """A value or a record is complete."""
+        name, parent = self._inside.pop(), self._inside[-1] if self._inside else ""
+        text = "".join(self._text).strip()
+        self._text.clear()
+        if parent in ("Image", "Plate", "Entry") and self._open is not None:
+            self._open[name] = text
+        elif self._open is not None and name in ("Image", "Plate", "Entry"):
+            self._keep(name, self._open)
+            self._open = None
+        elif parent == "EvaluationInputData" and text:
+            self.about[name] = text
+
+    def _keep(self, kind: str, record: dict[str, str]) -> None:
+        if kind == "Plate":
+            self.plates += 1
+            self.about |= {key: value for key, value in record.items() if value}
+        elif kind == "Entry":
+            if profile := record.pop("FlatfieldProfile", ""):
+                self.flatfields[self._channel] = profile
+            self.channels.setdefault(self._channel, {}).update(record)
+        else:
+            self.first = self.first or record
+            self._rows.append(record)
+            if len(self._rows) == _ROWS:
+                self._flush()
+
+    def _flush(self) -> None:
+        columns = {name: [row.get(name) for row in self._rows] for name in _KEPT}
+        self._blocks.append(pl.DataFrame(columns, schema=dict.fromkeys(_KEPT, pl.String)))
+        self._rows.clear()
+
+    def images(self) -> pl.DataFrame:
+        """One row for each image, all text."""
+        self._flush()
+        self._blocks = [pl.concat(self._blocks)]
+        return self._blocks[0]
 
 
 @dataclass(frozen=True)
@@ -63,35 +133,38 @@ class OperettaReader:
                 f"{listing.root} holds {len(indexes)} measurements ({indexes[0]}, {indexes[1]}): name the folder of one of them"
             )
         where = listing.path_of(indexes[0])
-        index = _collect(elements(where))
-        if not index.images:
+        index = _Index()
+        walk(where, index)
+        images = index.images()
+        if images.is_empty():
             raise AcquisitionError(f"{where} names no image: export the measurement again with its images")
         if index.plates > 1:
             raise AcquisitionError(f"{where} names {index.plates} plates, and an acquisition is one: export them one by one")
-        visit, time = _one_visit(str(where), index, options)
+        visit, time = _one_visit(str(where), index, images, options)
         identity = identify(_folder_name(listing), options, index.about.get("PlateID") or index.about.get("Name"), time)
-        check_paths(listing, pl.Series([image.get("URL", "") for image in visit], dtype=pl.String))
-        found = _images_table(where, index, visit, PurePosixPath(indexes[0]).parent)
-        names = _channel_names(index)
-        gone = [path for path in found["path"].to_list() if path not in listing.sizes]
-        first = visit[0] | {k: v for k, v in index.channels.get(visit[0].get("ChannelID", ""), {}).items() if k not in visit[0]}
+        check_paths(listing, images["URL"].drop_nulls())
+        names = _channel_names(index, images)
+        folder = PurePosixPath(indexes[0]).parent
+        found = _images_table(where, index, visit, folder, names)
+        gone = found.height - found["path"].is_in(listing.paths.implode()).sum()
+        about = index.channels.get(visit["ChannelID"][0] or "", {}) | index.first
         return build_acquisition(
             listing, self.name, identity, found, options,
             complete=not gone,
-            completeness=f"{LISTED}: {found.height - len(gone)} of {found.height} images of {indexes[0]} are there",
-            shape=_shape(index), pixel_um=_pixel_um(first), documents=indexes,
-            belongs=[str(PurePosixPath(indexes[0]).parent / image.get("URL", "")) for image in index.images],
-            objective=_objective({**index.about, **first}),
-            started_at=instant(index.about.get("MeasurementStartTime") or first.get("AbsTime")),
-            metadata={key: {**first, **index.about}.get(key) for key in _ABOUT}
-            | {"AbsTime": first.get("AbsTime")},
+            completeness=f"{LISTED}: {found.height - gone} of {found.height} images of {indexes[0]} are there",
+            shape=_shape(index), pixel_um=_pixel_um(about), documents=indexes,
+            belongs=_below(folder, images["URL"].drop_nulls()).to_list(),
+            objective=_objective({**index.about, **about}),
+            started_at=instant(index.about.get("MeasurementStartTime") or about.get("AbsTime")),
+            metadata={key: {**about, **index.about}.get(key) for key in _ABOUT}
+            | {"AbsTime": about.get("AbsTime")},
             flatfields={names.get(channel, channel): text for channel, text in index.flatfields.items()},
         )  # fmt: skip
 
 
 def _indexes(listing: Listing) -> list[str]:
-    named = [entry for entry in listing.entries if entry.path.rsplit("/", 1)[-1].lower() in INDEX_NAMES]
-    return [entry.path for entry in named if entry.path.lower().endswith("idx.xml") or _is_harmony(listing, entry.path)]
+    named = listing.named(*INDEX_NAMES)
+    return [path for path in named if path.lower().endswith("idx.xml") or _is_harmony(listing, path)]
 
 
 def _is_harmony(listing: Listing, path: str) -> bool:
@@ -105,59 +178,19 @@ def _is_harmony(listing: Listing, path: str) -> bool:
     return _NAMESPACE in start or _REVVITY in start
 
 
-def _collect(elements: Iterator[tuple[str, str, Any]]) -> _Index:
-    """One pass, and each image's element is dropped as soon as it was read: an index can be larger than memory likes."""
-    index = _Index()
-    inside: list[str] = []
-    channel = ""
-    for event, tag, element in elements:
-        if event == "start":
-            inside.append(tag)
-            if tag == "Entry":
-                channel = element.get("ChannelID", channel)
-            continue
-        inside.pop()
-        parent = inside[-1] if inside else ""
-        text = (element.text or "").strip()
-        if tag == "Image" and parent == "Images":
-            index.images.append(_children(element))
-            element.clear()
-        elif tag == "Plate" and parent == "Plates":
-            index.plates += 1
-            index.about |= {k: v for k, v in _children(element).items() if v}
-        elif tag == "Entry":
-            values = _children(element)
-            if profile := values.pop("FlatfieldProfile", ""):
-                index.flatfields[channel] = profile
-            index.channels.setdefault(channel, {}).update(values)
-            element.clear()
-        elif parent == "EvaluationInputData" and text:
-            index.about[tag] = text
-    return index
-
-
-def _children(element: Any) -> dict[str, str]:
-    found = {}
-    for child in element:
-        tag = child.tag.rpartition("}")[2]
-        found[tag] = (child.text or "").strip()
-        if tag.startswith(("ImageResolution", "Position")):
-            found[tag + " unit"] = child.get("Unit", "m")
-    return found
-
-
-def _one_visit(where: str, index: _Index, options: ReadOptions) -> tuple[list[dict[str, str]], str | None]:
+def _one_visit(where: str, index: _Index, images: pl.DataFrame, options: ReadOptions) -> tuple[pl.DataFrame, str | None]:
     """The images of one time point and its name: when the measurement began, with the time point's number where there are
     several."""
-    start = index.about.get("MeasurementStartTime") or index.images[0].get("AbsTime", "")
+    start = index.about.get("MeasurementStartTime") or index.first.get("AbsTime", "")
     stamp = start[:19].replace("-", "").replace(":", "") if len(start) >= 19 else None
-    numbers = sorted({image.get("TimepointID", "0") for image in index.images}, key=lambda number: (len(number), number))
+    number = pl.col("TimepointID").fill_null("0")
+    numbers = sorted(images.select(number).to_series().unique(), key=lambda text: (len(text), text))
     if len(numbers) == 1:
-        return index.images, stamp
-    names = {f"{stamp or 'measurement'}-T{number}": number for number in numbers}
+        return images, stamp
+    names = {f"{stamp or 'measurement'}-T{text}": text for text in numbers}
     if options.timepoint not in names:
         raise SeveralTimepoints(where, list(names))
-    return [image for image in index.images if image.get("TimepointID", "0") == names[options.timepoint]], options.timepoint
+    return images.filter(number == names[options.timepoint]), options.timepoint
 
 
 def _folder_name(listing: Listing) -> str:
@@ -165,41 +198,52 @@ def _folder_name(listing: Listing) -> str:
     return listing.root.parent.name if listing.root.name == "Images" else listing.root.name
 
 
-def _images_table(where: Any, index: _Index, visit: list[dict[str, str]], folder: PurePosixPath) -> pl.DataFrame:
-    names = _channel_names(index)
-    rows = []
-    for image in visit:
-        try:
-            rows.append(
-                (
-                    int(image["Row"]), int(image["Col"]), int(image["FieldID"]), int(image.get("PlaneID") or 1),
-                    names[image["ChannelID"]], str(folder / image["URL"]) if image["URL"] else "",
-                    *_place_and_light(image, index.channels.get(image["ChannelID"], {})),
-                )
-            )  # fmt: skip
-        except (KeyError, ValueError) as error:
-            raise AcquisitionError(
-                f"{where}: image {image.get('id') or len(rows) + 1} lacks a usable {error.args[0]!r}: export the measurement "
-                "again"
-            ) from error
-    columns = ["Metadata_Row", "Metadata_Col", "Metadata_Site", "Metadata_Plane", "Metadata_Channel", "path"]
-    told = dict.fromkeys(("x_um", "y_um", "z_um", "excitation_nm", "emission_nm"), pl.Float64)
-    schema = {**dict.fromkeys(columns), **told, "acquired_at": pl.Datetime("us", "UTC")}
-    found = pl.DataFrame(rows, schema=schema, orient="row").with_columns(page=pl.lit(0))
-    if nameless := found.filter(pl.col("path") == "").height:
+def _images_table(where: Any, index: _Index, visit: pl.DataFrame, folder: PurePosixPath, names: dict[str, str]) -> pl.DataFrame:
+    """The table that `build_acquisition` takes: places right and down of the well's centre (Harmony's y points up)."""
+    if nameless := (visit["URL"].is_null() | (visit["URL"] == "")).sum():
         raise AcquisitionError(
             f"{where}: {nameless} images have no file name (URL): export the measurement again with its images"
         )
-    return found
+    visit = visit.with_columns(pl.col("PlaneID").replace("", None).fill_null("1"))
+    numbers = {"Metadata_Row": "Row", "Metadata_Col": "Col", "Metadata_Site": "FieldID", "Metadata_Plane": "PlaneID"}
+    for name in (*numbers.values(), "ChannelID"):
+        whole = pl.col(name).is_in(list(names)) if name == "ChannelID" else pl.col(name).str.contains(r"^\s*[0-9]{1,9}\s*$")
+        if (lacking := visit.filter(~whole.fill_null(False))).height:
+            raise AcquisitionError(
+                f"{where}: image {lacking['id'][0] or 'without an id'} lacks a usable {name!r} ({lacking[name][0]!r}): export "
+                "the measurement again"
+            )
+    return visit.select(
+        *(pl.col(name).str.strip_chars().cast(pl.Int64).alias(ours) for ours, name in numbers.items()),
+        pl.col("ChannelID").replace_strict(names, return_dtype=pl.String).alias("Metadata_Channel"),
+        _below(folder, visit["URL"]).alias("path"),
+        pl.lit(0).alias("page"),
+        *(
+            _value(f"Position{axis}") * (sign * _UM.get(index.first.get(f"Position{axis} unit", "m"), float("nan")))
+            for axis, sign in (("X", 1), ("Y", -1), ("Z", 1))
+        ),
+        _by_channel(index, "MainExcitationWavelength").alias("excitation_nm"),
+        _by_channel(index, "MainEmissionWavelength").alias("emission_nm"),
+        pl.col("AbsTime").str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).alias("acquired_at"),
+    ).rename({"PositionX": "x_um", "PositionY": "y_um", "PositionZ": "z_um"}).with_columns(
+        pl.col("x_um", "y_um", "z_um").fill_nan(None)
+    )  # fmt: skip
 
 
-def _place_and_light(image: dict[str, str], channel: dict[str, str]) -> tuple[Any, ...]:
-    """Right and down of the well's centre and height, µm; exciting and seen light, nm; when. Harmony's y points up."""
-    x, y, z = (_micrometres(image, f"Position{axis}") for axis in "XYZ")
-    excitation, emission = (
-        number_or_none(image.get(name) or channel.get(name)) for name in ("MainExcitationWavelength", "MainEmissionWavelength")
-    )
-    return x, None if y is None else -y, z, excitation, emission, instant(image.get("AbsTime"))
+def _below(folder: PurePosixPath, names: pl.Series) -> pl.Series:
+    return f"{folder}/" + names if folder.parts else names
+
+
+def _value(name: str) -> pl.Expr:
+    """A finite number, null where the text is none."""
+    number = pl.col(name).str.strip_chars().cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def _by_channel(index: _Index, name: str) -> pl.Expr:
+    """The image's own value, else its channel's."""
+    known = {channel: number_or_none(values.get(name)) for channel, values in index.channels.items()}
+    return _value(name).fill_null(pl.col("ChannelID").replace_strict(known, default=None, return_dtype=pl.Float64))
 
 
 def _micrometres(image: dict[str, str], name: str) -> float | None:
@@ -212,13 +256,15 @@ def _objective(about: dict[str, str]) -> Objective | None:
     return Objective(magnification, number_or_none(about.get("ObjectiveNA"))) if magnification else None
 
 
-def _channel_names(index: _Index) -> dict[str, str]:
-    """Each channel by the vendor's name; two of one name are told apart by their number."""
-    names = {}
-    for image in index.images:
-        number = image.get("ChannelID", "")
-        if number not in names:
-            names[number] = image.get("ChannelName") or index.channels.get(number, {}).get("ChannelName") or f"channel {number}"
+def _channel_names(index: _Index, images: pl.DataFrame) -> dict[str, str]:
+    """Each channel's number by the vendor's name; two of one name are told apart by their number."""
+    named = images.filter(pl.col("ChannelID").is_not_null()).group_by("ChannelID", maintain_order=True).agg(
+        pl.col("ChannelName").filter(pl.col("ChannelName") != "").first()
+    )  # fmt: skip
+    names = {
+        number: name or index.channels.get(number, {}).get("ChannelName") or f"channel {number}"
+        for number, name in named.iter_rows()
+    }
     taken = list(names.values())
     return {number: name if taken.count(name) == 1 else f"{name} ({number})" for number, name in names.items()}
 

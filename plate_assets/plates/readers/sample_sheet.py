@@ -134,7 +134,7 @@ class _Sheet:
 
 
 def _sheets(listing: Listing) -> list[str]:
-    tables = [e.path for e in listing.entries if "/" not in e.path and e.path.lower().endswith((".csv", ".tsv"))]
+    tables = listing.fitting(r"(?i)^[^/]*\.(?:csv|tsv)$")
     tables.sort(key=lambda path: "sheet" not in path.lower())
     return [path for path in tables[:_TABLES_LOOKED_AT] if _is_sheet(_header(listing.path_of(path)))]
 

@@ -68,7 +68,7 @@ class ScanrReader:
         there = found["path"].is_in(pl.Series(list(listing.sizes), dtype=pl.String).implode()).sum()
         pixel_um = next((image.pixel_um for image in ome.images if image.pixel_um and image.pixel_um > 0), None)
         plate = ome.plates[0].name if ome.plates else None
-        also = [entry.path for entry in listing.entries if entry.path.rsplit("/", 1)[-1].lower() in _ALSO]
+        also = listing.named(*_ALSO)
         return build_acquisition(
             listing, self.name, identify(_folder_name(listing), options, plate, time), found, options,
             complete=there == found.height,
@@ -76,12 +76,12 @@ class ScanrReader:
             shape=shape, pixel_um=(pixel_um, "files") if pixel_um else None, started_at=_started_at(ome),
             objective=next((image.objective for image in ome.images if image.objective), None),
             metadata=ome.about | {"UUID": ome.uuid}, documents=[path, *also], warnings=warnings,
-            belongs=[entry.path for entry in listing.entries if "--W" in entry.path],
+            belongs=listing.fitting("--W"),
         )  # fmt: skip
 
 
 def _metadata(listing: Listing) -> list[str]:
-    return [entry.path for entry in listing.entries if entry.path.rsplit("/", 1)[-1].lower() == METADATA_NAME]
+    return listing.named(METADATA_NAME)
 
 
 def _is_scanr(listing: Listing, path: str) -> bool:

@@ -4,13 +4,43 @@ Belongs here: walking a file's elements, and its errors. Not here: what any vend
 """
 
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from upath import UPath
 
 from plate_assets.plates.acquisition import AcquisitionError
 
 MAX_XML_BYTES = 2 * 2**30
+_CHUNK_BYTES = 2**18
+
+
+class Target(Protocol):
+    """What `walk` tells of a file, in its order; tags and attributes carry their namespaces in braces."""
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+
+    def data(self, text: str) -> None:
+        """A piece of text."""
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+
+
+def walk(where: UPath, target: Target) -> None:
+    """Tell the target all of the file, in a stream: for files with very many elements, where `elements` would make each one.
+
+    Document types and entities are refused, whatever they say. Raises AcquisitionError with the file and the remedy.
+    """
+    from defusedxml.ElementTree import DefusedXMLParser
+
+    with _told(where), where.open("rb") as file:
+        _check_size(where)
+        parser = DefusedXMLParser(target=target, forbid_dtd=True)
+        while chunk := file.read(_CHUNK_BYTES):
+            parser.feed(chunk)
+        parser.close()
 
 
 def elements(where: UPath) -> Iterator[tuple[str, str, Any]]:
@@ -18,14 +48,23 @@ def elements(where: UPath) -> Iterator[tuple[str, str, Any]]:
 
     Document types and entities are refused, whatever they say. Raises AcquisitionError with the file and the remedy.
     """
-    from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import iterparse
 
+    with _told(where), where.open("rb") as file:
+        _check_size(where)
+        for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
+            yield event, element.tag.rpartition("}")[2], element
+
+
+@contextmanager
+def _told(where: UPath) -> Iterator[None]:
+    """Whatever is wrong with a file, said with its name and the remedy."""
+    from defusedxml.common import DefusedXmlException
+
     try:
-        with where.open("rb") as file:
-            _check_size(where)
-            for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
-                yield event, element.tag.rpartition("}")[2], element
+        yield
+    except AcquisitionError:
+        raise
     except OSError as error:
         raise AcquisitionError(f"{where} could be listed and not read ({error}): look again when it was copied") from error
     except DefusedXmlException as error:
@@ -34,8 +73,6 @@ def elements(where: UPath) -> Iterator[tuple[str, str, Any]]:
             "export again"
         ) from error
     except (SyntaxError, ValueError, LookupError) as error:  # ParseError is a SyntaxError; an unknown encoding the others
-        if isinstance(error, AcquisitionError):
-            raise
         raise AcquisitionError(
             f"{where} is no whole XML ({error}): it is still being copied, or was cut off; copy it again"
         ) from error
