@@ -81,6 +81,35 @@ def inspect(folder: Path, as_json: Annotated[bool, typer.Option("--json", help="
 
 
 @app.command()
+def export(
+    folder: Annotated[str, typer.Argument(help="Folder of an acquisition, or the id of a stored one.")],
+    out: Annotated[Path, typer.Option(help="The OME-Zarr plate: a folder that is not there yet, for example PLATE.zarr.")],
+    csv: Annotated[
+        Path | None, typer.Option(help="Folder for tables as CSV: images.csv, and all that is stored of the acquisition.")
+    ] = None,
+    timepoint: Annotated[str | None, typer.Option(help="Which visit, where the folder holds several.")] = None,
+    platemaps: Annotated[Path | None, typer.Option(help="Folder of plate maps.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plate that is there already.")] = False,
+) -> None:
+    """Write an acquisition as an OME-Zarr 0.5 plate with every pixel as it is, and its tables as CSV."""
+    from plate_assets.orchestration.io_managers import SCHEMAS
+    from plate_assets.orchestration.resources import storage_of
+    from plate_assets.orchestration.settings_use import read_options
+    from plate_assets.settings import Settings
+    from plate_assets.workflows.export import Stored, export_plate
+
+    settings = Settings()
+    storage = storage_of(settings)
+    with _mendable():
+        done = export_plate(
+            folder, out, Stored(SCHEMAS, storage.table, storage.stack), csv=csv, options=read_options(settings),
+            timepoint=timepoint, platemaps=str(platemaps) if platemaps else settings.platemaps_root, overwrite=overwrite,
+            progress=_progress("images"),
+        )  # fmt: skip
+    typer.echo(done.summary())
+
+
+@app.command()
 def score(
     folder: Path,
     out: Annotated[Path, typer.Option(help="Folder for report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv.")],
@@ -95,7 +124,7 @@ def score(
 
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registry_of
-    from plate_assets.orchestration.settings_use import call_settings, read_options
+    from plate_assets.orchestration.settings_use import call_settings, read_options, view_of
     from plate_assets.settings import Settings
     from plate_assets.workflows.report import write_report
     from plate_assets.workflows.score import score_folder
@@ -108,10 +137,10 @@ def score(
         version, bundle = registry.version_of(place), registry.load(place)
         plate = score_folder(
             str(folder), Path(work), bundle, version, options=read_options(settings),
-            platemaps=str(platemaps) if platemaps else settings.platemaps_root, channel=settings.channel or None,
+            platemaps=str(platemaps) if platemaps else settings.platemaps_root, view=view_of(settings),
             references=[str(each) for each in reference or ()], calling=call_settings(settings), progress=_progress,
         )  # fmt: skip
-        write_report(plate, bundle, out, links={}, channel=settings.channel or None)
+        write_report(plate, bundle, out, links={})
     called = int(plate.quadruplets["call"].sum() or 0)
     uncalled = plate.quadruplets["call"].null_count()
     typer.echo(f"{plate.acquisition.acquisition_id}: {called} of {plate.quadruplets.height} conditions called precipitated")

@@ -226,10 +226,15 @@ class Plane:
                 f"{self.path} has no file of page {self.page}, the first would be {next(self.array.files_of(self.page))}: look "
                 "whether it was moved, and copy the store again"
             )
-        stored: Any = zarr.Array.from_dict(StorePath(_store(self.path.parent)), dict(self.document))
+        document = dict(self.document)
+        if document.get("filters") == []:
+            document["filters"] = None  # what some write for none, and zarr warns of
+        stored: Any = zarr.Array.from_dict(StorePath(_store(self.path.parent)), document)
         if self.samples == 3:
-            return np.moveaxis(np.asarray(stored[place[0] : place[0] + 3, place[1]]), 0, -1)
-        return np.asarray(stored[(*place, slice(None), slice(None))])
+            pixels = np.moveaxis(np.asarray(stored[place[0] : place[0] + 3, place[1]]), 0, -1)
+        else:
+            pixels = np.asarray(stored[(*place, slice(None), slice(None))])
+        return pixels.astype(self.array.dtype, copy=False)  # a foreign order of bytes becomes this machine's
 
 
 def plane_of(file: BinaryIO, path: UPath, page: int) -> Plane:

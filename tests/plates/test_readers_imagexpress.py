@@ -279,7 +279,7 @@ def test_a_time_point_in_the_folders_name_wins_where_there_is_one_visit(tmp_path
     folder = database(tmp_path / "P1_096h", f"TimePoint_1/{plate}_A01_s1_w1")
     assert (read(folder).acquisition_id, read(folder).timepoint_h) == ("P1_096h", 96.0)
     database(tmp_path / "P1_096h", f"TimePoint_2/{plate}_A01_s1_w1")
-    assert read(folder, timepoint="id7-t2").timepoint == "id7-t2"
+    assert read(folder, timepoint="id7-t2").timepoint == "096h-id7-t2"
     assert read(images(htd(tmp_path / "P1_Plate_9_4.5h"), *whole())).acquisition_id == "P1_4.5h"
 
 

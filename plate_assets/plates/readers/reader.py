@@ -242,8 +242,8 @@ def _check_numbers(listing: Listing, found: pl.DataFrame) -> None:
         odd = found.filter(~pl.col(name).is_between(lowest, highest) | pl.col(name).is_null())
         if odd.height:
             raise AcquisitionError(
-                f"{listing.root / str(odd['path'][0])} is of {name.removeprefix('Metadata_').lower()} {odd[name][0]}, and a number "
-                f"from {lowest} to {highest:,} is needed: mend it in the metadata, or export again"
+                f"{listing.root / str(odd['path'][0])} is of {name.removeprefix('Metadata_').lower()} {odd[name][0]}, and a "
+                f"number from {lowest} to {highest:,} is needed: mend it in the metadata, or export again"
             )
 
 
