@@ -59,6 +59,13 @@ def reasons_list(flagged: pl.DataFrame, at_most: int = 20) -> str:
     return "\n".join(lines + more)
 
 
+def missing_list(missing: list[str], at_most: int = 50) -> dict[str, dg.MetadataValue]:
+    """The missing images, the first of them only; nothing where none is."""
+    more = [f"- and {len(missing) - at_most} more"] if len(missing) > at_most else []
+    lines = [f"- {text}" for text in missing[:at_most]] + more
+    return {"missing": dg.MetadataValue.md("\n".join(lines))} if missing else {}
+
+
 def said(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Callable[[int, int], None]:
     """A progress callback that says each tenth of the way in the run's log."""
     said_at = [0.0]

@@ -123,7 +123,7 @@ def waiting_folders(ledger: Ledger, known: set[str]) -> "Iterator[Waiting]":
         if seen.error and not kept.resting:
             yield Waiting(name, seen.error)
         elif not kept.resting and not kept.registered and seen.acquisition_id not in known:
-            lacks = f"{len(seen.missing)} files that its metadata names are missing" if seen.missing else "still settling"
+            lacks = f"{len(seen.missing)} images that its metadata names are missing" if seen.missing else "still settling"
             yield Waiting(seen.acquisition_id or name, lacks)
 
 

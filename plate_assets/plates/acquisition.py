@@ -81,6 +81,12 @@ class Acquisition:
         """The images that the metadata names and the folder lacks."""
         return self.images.filter(~pl.col("present"))
 
+    def missing_said(self, at_most: int | None = None) -> list[str]:
+        """Each missing image as a person looks for it: well, site, channel, plane, file."""
+        keys = ("Metadata_Well", "Metadata_Site", "Metadata_Channel", "Metadata_Plane", "path")
+        rows = self.missing.head(at_most) if at_most is not None else self.missing
+        return rows.select(pl.format("{} site {} {} plane {}: {}", *keys)).to_series().to_list()
+
 
 def fingerprint(acquisition: Acquisition, progress: Callable[[int, int], None] | None = None) -> str:
     """sha256 (64 hex digits) over the bytes of the images and the vendor's metadata, with their names.

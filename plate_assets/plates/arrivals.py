@@ -199,7 +199,7 @@ def _ready(look: Seen, looks: int, settle_looks: int) -> tuple[str, str]:
         shown = ", ".join(look.missing[:3])
         return (
             "wait",
-            f"{len(look.missing)} files that the metadata names are missing, for example {shown}" if shown else "incomplete",
+            f"{len(look.missing)} images that the metadata names are missing, for example {shown}" if shown else "incomplete",
         )
     if look.marked and look.complete:
         return "start", ""

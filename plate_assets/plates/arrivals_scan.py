@@ -155,7 +155,7 @@ def _visits(
 
 
 def _seen(place: str, found: Acquisition, listing: Listing) -> Seen:
-    missing, marked = tuple(found.missing["path"].to_list()), found.completeness.startswith(MARKER)
+    missing, marked = tuple(found.missing_said()), found.completeness.startswith(MARKER)
     own = listing.signature_of(found.images["path"])
     return Seen(place, found.acquisition_id, listing.signature, listing.activity, found.complete, marked, missing, own=own)
 

@@ -41,11 +41,11 @@ def require_whole(acquisition: Acquisition, *, expected_id: str | None = None, a
             f"{acquisition.root} holds {acquisition.acquisition_id}, and {expected_id} was expected: look whether the folder "
             "was renamed or exchanged, and let it arrive under its own id"
         )
-    missing = acquisition.missing["path"].to_list()
+    missing = acquisition.missing.height
     if missing and not allow_missing:
         raise AcquisitionError(
-            f"{acquisition.root} lacks {len(missing)} of {acquisition.images.height} images that its metadata names, the first "
-            f"is {missing[0]}: copy it again, or allow missing images"
+            f"{acquisition.root} lacks {missing} of {acquisition.images.height} images that its metadata names, the first is "
+            f"{acquisition.missing_said(1)[0]}; copy it again, or allow missing images"
         )
 
 

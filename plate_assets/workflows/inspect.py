@@ -41,7 +41,6 @@ def inspect_folder(folder: UPath | Path | str, options: ReadOptions | None = Non
 
 def _summary(acquisition: Acquisition) -> dict[str, Any]:
     images = acquisition.images
-    missing = acquisition.missing["path"].to_list()
     wells = images.select("Metadata_Well", "Metadata_Row", "Metadata_Col").unique().sort("Metadata_Row", "Metadata_Col")
     return {
         "folder": str(acquisition.root),
@@ -56,7 +55,7 @@ def _summary(acquisition: Acquisition) -> dict[str, Any]:
         "channels": images["Metadata_Channel"].unique().sort().to_list(),
         "planes": images["Metadata_Plane"].unique().sort().to_list(),
         "images": images.height,
-        "missing": missing,
+        "missing": acquisition.missing_said(),
         "complete": acquisition.complete,
         "completeness": acquisition.completeness,
         "pixel_um": acquisition.pixel_um,
@@ -129,7 +128,9 @@ def inspection_text(found: Mapping[str, Any]) -> str:
         ),
         ("begun", found["started_at"] or "unknown"),
         ("complete", f"{complete}: {found['completeness']}"),
-        *([("missing", f"{len(found['missing'])}: {_some(found['missing'])}")] if found["missing"] else []),
+        *([("missing", f"{len(found['missing'])} images")] if found["missing"] else []),
+        *(("", text) for text in found["missing"][:_SHOWN]),
+        *([("", "…")] if len(found["missing"]) > _SHOWN else []),
         *(("warning", text) for text in found["warnings"]),
     ]
     width = max(len(name) for name, _ in lines)

@@ -188,7 +188,7 @@ def test_what_the_list_names_and_the_folder_lacks_is_waited_for_by_name():
     for _ in range(10):
         decision = decide([seen], {}, ledger)
         ledger = decision.ledger
-    assert not decision.start and "2 files" in decision.wait[0].reason and "x.tif" in decision.wait[0].reason
+    assert not decision.start and "2 images" in decision.wait[0].reason and "x.tif" in decision.wait[0].reason
 
 
 SEENS = st.lists(

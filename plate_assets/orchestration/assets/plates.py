@@ -7,7 +7,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, place_of
-from plate_assets.orchestration.metadata import described, picture, reasons_list, said
+from plate_assets.orchestration.metadata import described, missing_list, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.settings_use import read_options
@@ -60,6 +60,7 @@ def acquisition(
             "channels": ", ".join(images["Metadata_Channel"].unique().sort()),
             "images": images.height,
             "missing images": known.acquisition.missing.height,
+            **missing_list(known.acquisition.missing_said()),
             "complete": known.acquisition.completeness,
             "pixel size (µm)": known.acquisition.pixel_um or "unknown",
             "objective": str(known.acquisition.objective or "unknown"),
