@@ -1,0 +1,1 @@
+"""Cells that went wrong, found from their dry mass: phase, cells, tracks, windows, forecasts, anomalies."""

@@ -1,0 +1,108 @@
+"""The tables of dry-mass time series: schemas, as data.
+
+Belongs here: what each column means. Not here: how they are filled (`phase`, `cells`, `tracks`, `series`, `anomalies`).
+
+A *track* is one cell from its birth to its division or loss; `parent_id` is its mother's. A *lineage* is a founder with all its
+descendants, called by the founder's track. A *path* leads from a founder to one last descendant, called by that one's track:
+sister paths share the mother's time, so that data are split by lineage and never by path.
+"""
+
+import polars as pl
+
+from plate_assets.storage.schema import Column, TableSchema
+
+TIMELAPSE = Column("Metadata_Timelapse", pl.String, "Name of the time-lapse, always text")
+WELL = Column("Metadata_Well", pl.String, "Well, in the form `A01`, where one is known", nullable=True)
+UNITS = ("pg", "relative")
+UNIT = Column("unit", pl.String, "Of the mass: `pg`, or `relative` where the phase is not calibrated")
+TRACK = Column("track_id", pl.Int64, "Cell from its birth to its division or loss, from 0")
+LINEAGE = Column("lineage_id", pl.Int64, "Track of the founder")
+PATH = Column("path_id", pl.Int64, "Track of the last descendant of a path from a founder")
+HOURS = Column("time_h", pl.Float64, "Hours since the time-lapse began")
+
+CELL_TRACKS = TableSchema(
+    "cell_tracks",
+    "One row for each cell in each frame that it was found in.",
+    (
+        TIMELAPSE, WELL, LINEAGE, TRACK,
+        Column("parent_id", pl.Int64, "Track of the mother, empty for a founder", nullable=True),
+        Column("frame", pl.Int32, "Frame, from 0"),
+        HOURS,
+        Column("x_um", pl.Float64, "Centre, right of the field's left border, µm (px without a pixel size)", nullable=True),
+        Column("y_um", pl.Float64, "Centre, below the field's upper border, µm (px without a pixel size)", nullable=True),
+        Column("area_um2", pl.Float64, "Projected area, µm² (px² without a pixel size)", nullable=True),
+        Column("dry_mass", pl.Float64, "Dry mass: the OPD summed over the cell, over α", nullable=True),
+        UNIT,
+        Column("at_edge", pl.Boolean, "True where the cell touches the border of the field"),
+        Column("saturated", pl.Boolean, "True where pixels of the cell are at the end of the range"),
+        Column("reasons", pl.String, "What is wrong with the row (a mass below zero, …), separated by `; `"),
+    ),
+    key=("track_id", "frame"),
+)  # fmt: skip
+
+DRY_MASS_SERIES = TableSchema(
+    "dry_mass_series",
+    "One row for each point of each path from a founder to a last descendant, on a regular grid of time.",
+    (
+        TIMELAPSE, WELL, LINEAGE, PATH, TRACK,
+        Column("point", pl.Int32, "Number of the point on the path, from 0"),
+        HOURS,
+        Column("dry_mass", pl.Float64, "Dry mass, interpolated between the frames beside it; empty in a gap", nullable=True),
+        UNIT,
+        Column("area_um2", pl.Float64, "Projected area, µm², likewise", nullable=True),
+        Column("speed_um_h", pl.Float64, "Speed of the centre, µm/h, likewise", nullable=True),
+        Column("gap", pl.Boolean, "True where no frame is near enough: nothing is bridged in silence"),
+        Column("divides", pl.Boolean, "True at the last point of a cell before its division on this path"),
+        Column("long_enough", pl.Boolean, "False for a path too short for windows: it is kept, and not scored"),
+    ),
+    key=("path_id", "point"),
+)  # fmt: skip
+
+WINDOW_ANOMALIES = TableSchema(
+    "window_anomalies",
+    "One row for each window of each path: how far the forecast of its last hours lies from what was measured.",
+    (
+        TIMELAPSE, LINEAGE, PATH,
+        Column("window_start_h", pl.Float64, "Time of the window's first point, hours"),
+        Column("mse", pl.Float64, "Mean squared error of the forecast, in the training data's variance", nullable=True),
+        Column("threshold", pl.Float64, "Error above which a window is abnormal: τ = μ + 2σ of the training windows"),
+        Column("abnormal", pl.Boolean, "Whether the error lies above the threshold; empty where a gap leaves none", nullable=True),
+        Column("mse_persistence", pl.Float64, "Error of the forecast that nothing changes", nullable=True),
+        Column("mse_linear", pl.Float64, "Error of the forecast that the line through the input goes on", nullable=True),
+        Column("model_version", pl.String, "Model that made the forecast"),
+    ),
+    key=("path_id", "window_start_h"),
+)  # fmt: skip
+
+CAUSES = ("acquisition", "biological", "none")
+CELL_ANOMALIES = TableSchema(
+    "cell_anomalies",
+    "One row for each path: the share of its windows that are abnormal, since when, and whether the microscope may be why.",
+    (
+        TIMELAPSE, WELL, LINEAGE, PATH,
+        Column("n_windows", pl.Int32, "Windows without a gap"),
+        Column("n_abnormal", pl.Int32, "Abnormal ones among them"),
+        Column("score", pl.Float64, "A = abnormal windows / all windows; empty for a path that is too short", nullable=True),
+        Column("threshold", pl.Float64, "Score above which a path is abnormal: μ + 2σ of the training paths"),
+        Column("abnormal", pl.Boolean, "Whether the score lies above the threshold", nullable=True),
+        Column("first_abnormal_h", pl.Float64, "Start of the first abnormal window, hours", nullable=True),
+        Column("cause", pl.String, f"A guess: one of {', '.join(CAUSES)}"),
+        Column("evidence", pl.String, "What the guess rests on: edge, gap, jump, saturation, step; separated by `; `"),
+        Column("model_version", pl.String, "Model that made the forecasts"),
+    ),
+    key=("path_id",),
+)  # fmt: skip
+
+VERDICTS = ("acquisition", "biological", "both", "either", "false_positive")
+BIOLOGY = ("division", "growth", "merge", "too_big", "dead", "other")
+ANNOTATIONS = TableSchema(
+    "annotations",
+    "What a person says of a flagged path: one row for each verdict, the last one on a path counts.",
+    (
+        TIMELAPSE, PATH,
+        Column("verdict", pl.String, f"One of {', '.join(VERDICTS)}"),
+        Column("biology", pl.String, f"For biology, one of {', '.join(BIOLOGY)}", nullable=True),
+        Column("author", pl.String, "Who decided"),
+        Column("decided_at", pl.Datetime("us", "UTC"), "When, UTC"),
+    ),
+)  # fmt: skip
