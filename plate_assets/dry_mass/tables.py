@@ -64,7 +64,7 @@ WINDOW_ANOMALIES = TableSchema(
     (
         TIMELAPSE, LINEAGE, PATH,
         Column("window_start_h", pl.Float64, "Time of the window's first point, hours"),
-        Column("mse", pl.Float64, "Mean squared error of the forecast, in training variances", nullable=True),
+        Column("mse", pl.Float64, "Mean squared error of the forecast, training variance 1", nullable=True),
         Column("threshold", pl.Float64, "Error above which a window is abnormal: τ = μ + 2σ of the training windows"),
         Column("abnormal", pl.Boolean, "Whether the error lies above the threshold; empty where a gap leaves none", nullable=True),
         Column("mse_persistence", pl.Float64, "Error of the forecast that nothing changes", nullable=True),

@@ -16,12 +16,20 @@ from plate_assets.plates.readers.cellvoyager import CellVoyagerReader
 from plate_assets.plates.readers.filenames import FilenameReader
 from plate_assets.plates.readers.imagexpress import ImageXpressReader
 from plate_assets.plates.readers.ome_tiff import OmeTiffReader
+from plate_assets.plates.readers.ome_zarr import OmeZarrReader
 from plate_assets.plates.readers.operetta import OperettaReader
 from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
 from plate_assets.plates.readers.sample_sheet import SampleSheetReader
 from plate_assets.plates.readers.scanr import ScanrReader
 
-READERS: tuple[Reader, ...] = (OperettaReader(), ImageXpressReader(), CellVoyagerReader(), ScanrReader(), OmeTiffReader())
+READERS: tuple[Reader, ...] = (
+    OperettaReader(),
+    ImageXpressReader(),
+    CellVoyagerReader(),
+    ScanrReader(),
+    OmeTiffReader(),
+    OmeZarrReader(),
+)
 BY_NAMES, BY_SHEET = FilenameReader(), SampleSheetReader()
 
 __all__ = [
