@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,8 @@ Author = Annotated[str, typer.Option(help="Who decides; recorded with the time."
 ModelOption = Annotated[
     str | None, typer.Option(help="models:/NAME/3, models:/NAME@champion, or a folder with a model bundle.")
 ]
+
+TimepointOption = Annotated[str | None, typer.Option("--timepoint", help="Which visit, where the folder holds several.")]
 
 
 def _me() -> str:
@@ -69,14 +72,16 @@ def main_options(version: Annotated[bool, typer.Option("--version", help="Print 
 
 
 @app.command()
-def inspect(folder: Path, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def inspect(
+    folder: Path, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, timepoint: TimepointOption = None
+) -> None:
     """Print what a folder holds: layout, plate, wells, sites, channels, planes, time point, complete or what is missing."""
     from plate_assets.orchestration.settings_use import read_options
     from plate_assets.settings import Settings
     from plate_assets.workflows.inspect import inspect_folder, inspection_text
 
     with _mendable():
-        found = inspect_folder(folder, read_options(Settings()))
+        found = inspect_folder(folder, replace(read_options(Settings()), timepoint=timepoint))
         typer.echo(json.dumps(found, indent=2) if as_json else inspection_text(found))
 
 
@@ -87,7 +92,7 @@ def export(
     csv: Annotated[
         Path | None, typer.Option(help="Folder for tables as CSV: images.csv, and all that is stored of the acquisition.")
     ] = None,
-    timepoint: Annotated[str | None, typer.Option(help="Which visit, where the folder holds several.")] = None,
+    timepoint: TimepointOption = None,
     platemaps: Annotated[Path | None, typer.Option(help="Folder of plate maps.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plate that is there already.")] = False,
 ) -> None:
@@ -118,6 +123,7 @@ def score(
         list[Path] | None, typer.Option(help="Folder of a known clean plate, scored first; may be repeated.")
     ] = None,
     platemaps: Annotated[Path | None, typer.Option(help="Folder of plate maps.")] = None,
+    timepoint: TimepointOption = None,
 ) -> None:
     """Score one folder without Dagster, with the same numbers as the platform."""
     import tempfile
@@ -136,7 +142,7 @@ def score(
         place = registry.resolve(model or settings.model)
         version, bundle = registry.version_of(place), registry.load(place)
         plate = score_folder(
-            str(folder), Path(work), bundle, version, options=read_options(settings),
+            str(folder), Path(work), bundle, version, options=replace(read_options(settings), timepoint=timepoint),
             platemaps=str(platemaps) if platemaps else settings.platemaps_root, view=view_of(settings),
             references=[str(each) for each in reference or ()], calling=call_settings(settings), progress=_progress,
         )  # fmt: skip

@@ -6,7 +6,7 @@ their numbers cannot differ. Not here: what a step computes (`precipitation`), h
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,9 +179,10 @@ def score_folder(
 
     reference = reference_of(bundle)
     if references:
+        elsewhere = replace(options, timepoint=None, plate=None)
         scored = [
             score_folder(
-                place, work / f"reference_{number}", bundle, model_version, options=ReadOptions(pixel_um=options.pixel_um),
+                place, work / f"reference_{number}", bundle, model_version, options=elsewhere,
                 platemaps=platemaps, view=view, calling=calling, progress=progress,
             ).wells
             for number, place in enumerate(references)
