@@ -66,6 +66,18 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     return np.rint(image.astype(np.float32) @ weights).astype(image.dtype)
 
 
+def binned(image: np.ndarray, factor: int) -> np.ndarray:
+    """Means over blocks of factor × factor pixels of (h, w), float32; what does not fill a block is left out.
+
+    Along one axis after the other, which is several times as fast as along both at once.
+    """
+    if factor == 1:
+        return image.astype(np.float32)
+    rows, cols = (size // factor for size in image.shape)
+    lines = image[: rows * factor].reshape(rows, factor, -1).sum(axis=1, dtype=np.float32)
+    return lines[:, : cols * factor].reshape(rows, cols, factor).sum(axis=2) / np.float32(factor**2)
+
+
 def full_scale(dtype: np.dtype | type) -> int:
     """The largest value of the type: 255 or 65535."""
     return int(np.iinfo(dtype).max)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from plate_assets.plates.images import binned
+
 REFERENCE_UM_PER_PX = 2.82
 CULTURE_AREA_PX = 925_112  # Yasuno's culture area: a radius of 542.65 px
 CULTURE_RADIUS_UM = float(np.sqrt(CULTURE_AREA_PX / np.pi)) * REFERENCE_UM_PER_PX  # 1530.3 µm
@@ -52,7 +54,7 @@ def find_culture_area(image: np.ndarray, um_per_px: float | None = None) -> Cult
     if default.radius > 0.75 * min(image.shape[:2]) or default.radius < 20:
         return default  # the field shows too little of the wall, or the well is a dot
     factor = max(1, round(2 * default.radius / 270))
-    small = _shrink(image, factor)
+    small = binned(image, factor)
     expected = default.radius / factor
     smooth = ndimage.gaussian_filter(small, 1.0, mode="nearest")
     down, right = np.gradient(smooth)
@@ -64,13 +66,6 @@ def find_culture_area(image: np.ndarray, um_per_px: float | None = None) -> Cult
     radius = factor * _inner_edge(small, (row, col), radius)
     offset = (factor - 1) / 2  # the centre of a block of pixels
     return CultureArea(factor * row + offset, factor * col + offset, radius, found=True)
-
-
-def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
-    """Mean over blocks of factor x factor pixels, float32."""
-    rows, cols = (size // factor * factor for size in image.shape)
-    blocks = image[:rows, :cols].reshape(rows // factor, factor, cols // factor, factor)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _vote(down: np.ndarray, right: np.ndarray, radius: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from sklearn.covariance import MinCovDet
 
+from plate_assets.plates.images import binned
 from plate_assets.precipitation.culture_area import REFERENCE_UM_PER_PX, CultureArea, culture_mask
 
 TEXTURE_UM = 8.0  # window of the texture: as narrow as three pixels allow, for it widens every cell
@@ -46,7 +47,7 @@ def measure_growth(image: np.ndarray, um_per_px: float | None = None, area: Cult
     """
     scale = um_per_px or REFERENCE_UM_PER_PX
     factor = max(1, round(REFERENCE_UM_PER_PX / scale))
-    small = _shrunk(image, factor)
+    small = binned(image, factor)
     scale *= factor
     inside = np.ones(small.shape, bool)
     if area is not None:
@@ -156,17 +157,11 @@ def _density(scaled: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray, np.
     return at, kernels[1] @ kernels[0].T / norm, apart.sum(axis=1) / norm
 
 
-def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
-    rows, cols = (size // factor * factor for size in image.shape)
-    blocks = image[:rows, :cols].reshape(rows // factor, factor, cols // factor, factor)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
-
-
 def _lamp(image: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
     """The illumination: a wide mean over the culture area only, so that the dark wall does not leak in."""
     step = max(1, int(sigma // 4))
-    weight = _shrunk(inside, step)
-    total = _shrunk(np.where(inside, image, 0), step)
+    weight = binned(inside, step)
+    total = binned(np.where(inside, image, 0), step)
     smooth = ndimage.gaussian_filter(total, sigma / step) / np.maximum(ndimage.gaussian_filter(weight, sigma / step), 1e-3)
     rows, cols = (_between(size, step, knots) for size, knots in zip(image.shape, smooth.shape, strict=True))
     return rows @ smooth @ cols.T
@@ -180,7 +175,9 @@ def _between(size: int, step: int, knots: int) -> np.ndarray:
 
 def _local_std(light: np.ndarray, window: int) -> np.ndarray:
     mean = ndimage.uniform_filter(light, window)
-    return np.sqrt(np.maximum(ndimage.uniform_filter(light**2, window) - mean**2, 0))
+    square = ndimage.uniform_filter(np.square(light), window)
+    square -= np.square(mean, out=mean)
+    return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
 
 def _tidied(raised: np.ndarray, scale: float) -> np.ndarray:
@@ -211,7 +208,12 @@ def _without_small(mask: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def _peaks(texture: np.ndarray, covered: np.ndarray, scale: float) -> int:
-    """Cells: the highest places of the smoothed texture inside the covered area, one for each 45 µm."""
+    """Cells: the highest places of the smoothed texture inside the covered area, one for each 45 µm.
+
+    What is smoothed over four pixels and more is the same on pixels of twice the size, in a quarter of the time.
+    """
+    step = 2 if CELL_UM / 4 / scale >= 3 else 1
+    texture, covered, scale = binned(texture, step), covered[::step, ::step], scale * step
     smooth = ndimage.gaussian_filter(texture, CELL_UM / 4 / scale)
     reach = max(3, 2 * round(CELL_UM / 2 / scale) + 1)
-    return int(((smooth == ndimage.maximum_filter(smooth, reach)) & covered).sum())
+    return int(((smooth == ndimage.maximum_filter(smooth, reach)) & covered[: smooth.shape[0], : smooth.shape[1]]).sum())

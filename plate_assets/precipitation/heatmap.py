@@ -6,8 +6,6 @@ Belongs here: the transposed convolution of the FCDD paper and the colour normal
 import math
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from plate_assets.learning.catalogue import Backbone
 
@@ -24,25 +22,21 @@ def spread(maps: np.ndarray, backbone: Backbone, input_px: int, sigma: float | N
 
     Stride: the backbone's; kernel: its receptive field, cut off at four sigma, where the Gaussian is below 0.04 % of its peak.
     The weights at each pixel sum to one, so that a constant map stays constant up to the border (the reference lets it fade).
+    The Gaussian of two axes is the product of one for each, so that the whole is two products with small matrices.
     """
     sigma = sigma or gaussian_sigma(backbone.receptive_px, input_px)
+    coarse = np.asarray(maps, np.float32)
+    rows, cols = (_weights(size, backbone, input_px, sigma) for size in coarse.shape[1:])
+    return rows @ coarse @ cols.T
+
+
+def _weights(size: int, backbone: Backbone, input_px: int, sigma: float) -> np.ndarray:
+    """(input_px, size) share of each value of a map in each pixel along one axis; the map's grid lies centred on the input."""
     side = min(backbone.receptive_px | 1, 2 * math.ceil(4 * sigma) + 1)
-    place = torch.arange(side, dtype=torch.float32) - side // 2
-    line = torch.exp(-0.5 * (place / sigma) ** 2)
-    kernel = torch.outer(line, line)[None, None]
-    coarse = torch.from_numpy(np.asarray(maps, np.float32))[:, None]
-    both = torch.cat([coarse, torch.ones_like(coarse[:1])])
-    wide = functional.conv_transpose2d(both, kernel, stride=backbone.stride_px)
-    first = (input_px - 1 - (maps.shape[-1] - 1) * backbone.stride_px) // 2  # the map's grid lies centred on the input
-    cropped = _crop(wide, side // 2 - first, input_px)
-    return (cropped[:-1, 0] / cropped[-1:, 0].clamp_min(1e-12)).numpy()
-
-
-def _crop(wide: torch.Tensor, start: int, size: int) -> torch.Tensor:
-    """`size` pixels from `start` on both axes; what lies outside is zero."""
-    before, after = max(0, -start), max(0, start + size - wide.shape[-1])
-    padded = functional.pad(wide, (before, after, before, after))
-    return padded[..., start + before : start + before + size, start + before : start + before + size]
+    first = (input_px - 1 - (size - 1) * backbone.stride_px) // 2
+    distance = np.arange(input_px)[:, None] - (first + backbone.stride_px * np.arange(size))[None, :]
+    weights = np.where(np.abs(distance) <= side // 2, np.exp(-0.5 * (distance / sigma) ** 2), 0)
+    return (weights / np.maximum(weights.sum(1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def display_scale(values: np.ndarray, quantile: float = 0.93) -> tuple[float, float]:

@@ -52,6 +52,9 @@ class WellViews:
             "Metadata_Well", keep="first"
         )
         self._site = {well: (site, channel) for well, site, channel, _ in best.iter_rows()}
+        self._fields_of: dict[str, list[dict[str, Any]]] = {}
+        for row in fields.rows.iter_rows(named=True):
+            self._fields_of.setdefault(row["Metadata_Well"], []).append(row)
         rows: dict[tuple, list[int]] = {}
         if maps is not None:
             for i, key in enumerate(maps.table.select("Metadata_Well", "Metadata_Site", "Metadata_Channel").iter_rows()):
@@ -86,10 +89,9 @@ class WellViews:
         return place_maps(values, *places, shape) if places and shape else None
 
     def _row(self, well: str) -> dict[str, Any] | None:
-        rows = self._fields.rows.filter(pl.col("Metadata_Well") == well)
-        if well in self._site:
-            rows = rows.filter(pl.col("Metadata_Site") == self._site[well][0])
-        return rows.row(0, named=True) if rows.height else None
+        rows = self._fields_of.get(well, [])
+        site = self._site[well][0] if well in self._site else None
+        return next((row for row in rows if site is None or row["Metadata_Site"] == site), None)
 
     def _shape(self, well: str) -> tuple[int, int] | None:
         from plate_assets.plates.images import ImageError
