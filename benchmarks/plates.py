@@ -46,15 +46,18 @@ def measure(quadruplets: int, backbone: str) -> dict[str, float]:
         simulate_plates(place / "plates", SimulationSettings(plates=2, timepoints_h=(96.0,), quadruplets=quadruplets))
         few = SimulationSettings(plates=4, timepoints_h=(96.0,), quadruplets=max(4, quadruplets // 8))
         simulate_plates(place / "few", few)
-        for name in (backbone, "cnn27"):
-            detector = random_detector(name, quick_precision())
+        quick = quick_precision()
+        for name, network, precision in (("quick", backbone, quick), ("small", "cnn27", quick), ("exact", backbone, "float32")):
+            detector = random_detector(network, precision)
             write_bundle(ModelBundle(detector.architecture, detector.weights, {}), place / name)
         whole, small = (sorted((place / name).glob("SIM*")) for name in ("plates", "few"))
-        one, two = (run(place / backbone, place / f"out{n}", whole[:n]) for n in (1, 2))
-        growing = [run(place / "cnn27", place / f"few{n}", small[:n])["seconds"] for n in (1, 2, 4)]
+        exact = run(place / "exact", place / "out", whole[:1])
+        one, two = (run(place / "quick", place / f"out{n}", whole[:n]) for n in (1, 2))
+        growing = [run(place / "small", place / f"few{n}", small[:n])["seconds"] for n in (1, 2, 4)]
     return {
         "wells of a plate": 4 * quadruplets,
-        f"score over forward, {backbone}": one["seconds"] / one["forward"],
+        f"score over forward, {backbone}, float32": exact["seconds"] / exact["forward"],
+        f"score over forward, {backbone}, {quick}": one["seconds"] / one["forward"],
         "peak GiB, one plate": one["peak GiB"],
         "peak GiB, two plates": two["peak GiB"],
         "time of 2 plates over 1": growing[1] / growing[0],
