@@ -77,11 +77,11 @@ class Detector:
         batch = resized(as_tensor(tiles, about["in_channels"]), about["input_px"])
         return normalise(batch, about["normalisation"], about["mean"], about["std"])
 
-    def heat(self, maps: np.ndarray) -> np.ndarray:
-        """Maps (n, u, v) spread over the tile's pixels: (n, tile_px, tile_px) float32."""
+    def heat(self, maps: np.ndarray, side: int | None = None) -> np.ndarray:
+        """Maps (n, u, v) spread over the tile: (n, side, side) float32; side: the tile's own pixels where None."""
         backbone = backbone_named(self.architecture["backbone"])
         wide = spread(maps, backbone, self.architecture["input_px"], self.architecture.get("sigma"))
-        side = int(self.architecture.get("tile_px", self.architecture["input_px"]))
+        side = side or int(self.architecture.get("tile_px", self.architecture["input_px"]))
         return resized(torch.from_numpy(wide)[:, None], side)[:, 0].numpy()
 
     def _network(self, precision: Precision) -> torch.nn.Module:

@@ -7,6 +7,7 @@ Belongs here: which picture and which maps stand for a well, and the files. Not 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SCALE_WELLS = 48  # wells that settle the maps' colour scale, evenly over the ranks of the scores
 SAID_AS = {"reference": "Reference plates"}  # names of the model's facts, where a capital letter is not enough
+HEAT_PX = 32  # side of a tile's map: the page draws a whole well's in 120 pixels
 Heat = Callable[["np.ndarray"], "np.ndarray"]
 
 
@@ -138,7 +140,7 @@ def heat_scale(views: WellViews, wells: pl.DataFrame, share: float = 0.99) -> tu
 
     ranked = wells.sort("score", nulls_last=True)["Metadata_Well"].to_list()
     picks = np.unique(np.linspace(0, len(ranked) - 1, min(SCALE_WELLS, len(ranked))).round().astype(int)) if ranked else []
-    found = [heat[np.isfinite(heat)][::7] for i in picks if (heat := views.map(ranked[i])) is not None]
+    found = [heat[np.isfinite(heat)] for i in picks if (heat := views.map(ranked[i])) is not None]
     values = np.concatenate(found) if found else np.zeros(0)
     if not values.size:
         return 0.0, 1.0
@@ -200,7 +202,7 @@ def write_report(
     if bundle is not None:
         from plate_assets.precipitation.detector import Detector
 
-        heat = Detector.from_parts(bundle.architecture, bundle.weights).heat
+        heat = partial(Detector.from_parts(bundle.architecture, bundle.weights).heat, side=HEAT_PX)
     model = {**plate.model, **_looked_at(plate.fields)}
     inputs = inputs_of(plate, heat=heat, model=model, links=links, made_at=made_at or datetime.now(UTC))
     folder = UPath(folder)
