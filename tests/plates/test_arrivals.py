@@ -394,3 +394,22 @@ def test_a_long_film_is_read_over_several_looks_and_no_visit_is_left_out(tmp_pat
     for _ in range(12):
         got += started(sensor.look()[0])
     assert sorted(got) == [f"film_t{number}" for number in range(1, 6)]
+
+
+def test_a_defect_of_a_reader_is_told_and_keeps_no_other_folder_waiting(tmp_path, monkeypatch):
+    from plate_assets.plates import arrivals_scan
+
+    def broken(listing, options):
+        if listing.root.name == "odd":
+            raise KeyError("Row")
+        return read(listing, options)
+
+    read = arrivals_scan.read_listing
+    monkeypatch.setattr(arrivals_scan, "read_listing", broken)
+    flat(tmp_path, "odd")
+    flat(tmp_path, "P1_024h")
+    sensor = Sensor(tmp_path)
+    looks = [sensor.look()[0] for _ in range(3)]
+    assert started(looks[-1]) == ["P1_024h"]
+    (judged,) = looks[0].broken
+    assert judged.seen.defect and "a defect of its reader" in judged.reason and "KeyError" in judged.reason
