@@ -383,7 +383,7 @@ def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "film" / "A01_t1.tif", PIXELS[:4])
     film(tmp_path, "film", 2)
     looks = [sensor.look()[0] for _ in range(4)]
-    assert ["film//t1"] == [judged.seen.place for judged in looks[0].refuse]
+    assert [judged.seen.place for judged in looks[0].refuse] == ["film//t1"]
     assert [started(look) for look in looks] == [[], [], ["film_t2"], []]
 
 
