@@ -58,6 +58,12 @@ class Listing:
         """The relative paths, in the order of the entries."""
         return pl.Series("path", [entry.path for entry in self.entries], dtype=pl.String)
 
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """`path` and `size_bytes` of each entry."""
+        sizes = pl.Series("size_bytes", [entry.size for entry in self.entries], dtype=pl.Int64)
+        return pl.DataFrame([self.paths, sizes])
+
     def named(self, *names: str) -> list[str]:
         """The files of one of these names, whatever their case and folder."""
         return self.fitting(f"(?i)(?:^|/)(?:{'|'.join(map(re.escape, names))})$")

@@ -57,9 +57,9 @@ def test_a_film_denser_or_sparser_than_the_grid_is_interpolated_linearly_and_it_
     grid = found.table["time_h"].to_numpy()
     assert np.allclose(np.diff(grid), 1 / 6) and grid[-1] > times[-1] - 1 / 6
     expected = np.interp(grid, times, mass)
-    beside = np.abs(grid[:, None] - times).min(axis=1) < NEAR / 6
-    assert np.allclose(found.table["dry_mass"].to_numpy()[~beside], expected[~beside])
-    assert np.isin(found.table["dry_mass"].to_numpy()[beside], mass).all()
+    away, found_mass = np.abs(grid[:, None] - times).min(axis=1) * 6, found.table["dry_mass"].to_numpy()
+    assert np.allclose(found_mass[away > NEAR + 1e-6], expected[away > NEAR + 1e-6])
+    assert np.isin(found_mass[away < NEAR - 1e-6], mass).all()
     assert ("more" if minutes < 10 else "fewer") in found.remarks[0] and f"{minutes:g} min" in found.remarks[0]
 
 
@@ -245,7 +245,7 @@ def by_hand(table: pl.DataFrame, step_h: float, max_gap: float) -> dict[tuple[in
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([5.0, 10.0, 20.0]), st.sampled_from([0.2, 0.5, 1.0]))
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([5.0, 10.0, 25.0]), st.sampled_from([0.21, 0.53, 1.07]))
 def test_any_lineages_become_what_the_rules_say_point_by_point(seed, regular, step_min, max_gap):
     table = made_lineages(seed, regular)
     series = lineage_series(table, step_min=step_min, max_gap_h=max_gap).table

@@ -65,8 +65,8 @@ def read_listing(listing: Listing, options: ReadOptions) -> Acquisition:
         return BY_NAMES.read(listing, options)
     acquisition = recognised[0].read(listing, options)
     claimed = {*acquisition.images["path"], *acquisition.documents, *acquisition.belongs}
-    left = Listing(listing.root, (entry for entry in listing.entries if entry.path not in claimed))
-    if BY_NAMES.recognises(left):
+    left = [entry for entry in listing.entries if entry.path not in claimed]
+    if left and BY_NAMES.recognises(Listing(listing.root, left)):
         raise _two_layouts(listing, [recognised[0].name, BY_NAMES.name])
     return acquisition
 

@@ -181,11 +181,7 @@ def _levels(root: UPath) -> tuple[str, str]:
 def _by_names(listing: Listing) -> tuple[pl.DataFrame, list[str]]:
     """The images by the parts of their names, thumbnails left out; and the TIFFs whose names are not MetaXpress's."""
     above, _ = _levels(listing.root)
-    tiffs = [entry for entry in listing.entries if entry.path[-5:].lower().endswith((".tif", ".tiff"))]
-    table = pl.DataFrame(
-        {"path": [entry.path for entry in tiffs], "size": [entry.size for entry in tiffs]},
-        schema={"path": pl.String, "size": pl.Int64},
-    )
+    table = listing.table.rename({"size_bytes": "size"}).filter(pl.col("path").str.contains(r"(?i)\.tiff?$"))
     table = table.with_columns((above + pl.col("path")).str.extract_groups(_NAME).alias("parts")).unnest("parts")
     strays = table.filter(pl.col("plate").is_null())["path"].to_list()
     return table.filter(pl.col("plate").is_not_null() & pl.col("thumb").is_null()).drop("thumb"), strays
@@ -213,7 +209,7 @@ def _measurement(listing: Listing, options: ReadOptions) -> _Measurement:
         )
     database = _DATABASE.search(folders[0])
     export = _EXPORT.fullmatch(folders[0].rstrip("/").rsplit("/", 1)[-1]) or _EXPORT.fullmatch(name)
-    documents = [e.path for e in listing.entries if e.path[-4:].lower() == ".htd" and (above + e.path).startswith(folders[0])]
+    documents = [path for path in listing.fitting(r"(?i)\.htd$") if (above + path).startswith(folders[0])]
     plan = _plan(listing, documents, plates[0])
     stacked = images["step"].count() > 0 or (plan is not None and plan.stacked)
     warnings = [f"{len(strays)} TIFF files are not named as MetaXpress does: {', '.join(strays[:3])}"] if strays else []

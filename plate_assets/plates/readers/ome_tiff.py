@@ -83,7 +83,7 @@ class OmeTiffReader:
 
     def recognises(self, listing: Listing) -> bool:
         """Whether there is a TIFF named as OME-TIFF or a companion file, and no metadata of ScanR or OME-Zarr."""
-        if any(path.rsplit("/", 1)[-1].lower() == _SCANR for path in listing.sizes):
+        if listing.named(_SCANR):
             return False
         return bool(_tiffs(listing)) or any(True for _ in _companions(listing))
 
@@ -120,14 +120,13 @@ def _is_tiff(path: str) -> bool:
 
 
 def _tiffs(listing: Listing) -> list[str]:
-    return [path for path in listing.sizes if _is_tiff(path)]
+    return listing.fitting(f"(?i)(?:{'|'.join(map(re.escape, SUFFIXES))})$")
 
 
 def _companions(listing: Listing) -> Iterator[str]:
     """The files of OME-XML: by their name, and one that is only called XML by its beginning as well."""
-    for path in listing.sizes:
-        lower = path.lower()
-        if lower.endswith(".companion.ome") or (lower.endswith(".ome.xml") and _begins_as_ome(listing.path_of(path))):
+    for path in listing.fitting(r"(?i)\.(?:companion\.ome|ome\.xml)$"):
+        if path.lower().endswith(".companion.ome") or _begins_as_ome(listing.path_of(path)):
             yield path
 
 

@@ -174,14 +174,10 @@ def _images_table(listing: Listing, found: pl.DataFrame, identity: Identity, wel
         },
         schema={"Metadata_Row": pl.Int64, "Metadata_Col": pl.Int64, "Metadata_Well": pl.String},
     )
-    sizes = pl.DataFrame(
-        {"path": list(listing.sizes), "size_bytes": list(listing.sizes.values())},
-        schema={"path": pl.String, "size_bytes": pl.Int64},
-    )
     return (
         found.with_columns(pl.col("Metadata_Row", "Metadata_Col").cast(pl.Int64))
         .join(names, on=["Metadata_Row", "Metadata_Col"], how="left")
-        .join(sizes, on="path", how="left")
+        .join(listing.table, on="path", how="left")
         .with_columns(
             pl.lit(identity.plate).alias("Metadata_Plate"),
             pl.lit(identity.timepoint).alias("Metadata_Timepoint"),
