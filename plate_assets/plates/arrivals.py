@@ -210,7 +210,8 @@ def _ready(look: Seen, looks: int, settle_looks: int) -> tuple[str, str]:
 
 
 def _same(before: Seen, now: Seen) -> bool:
-    return (before.signature, before.activity, before.acquisition_id) == (now.signature, now.activity, now.acquisition_id)
+    """Whether nothing moved. For one visit of several the whole folder counts: its own files may still be to come."""
+    return all(getattr(before, name) == getattr(now, name) for name in ("signature", "activity", "acquisition_id", "listed"))
 
 
 def _remember(look: Seen, looks: int, verdict: str, before: Remembered | None, settle_looks: int) -> Remembered:

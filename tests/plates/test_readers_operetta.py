@@ -1,5 +1,7 @@
 """Operetta exports: the index, what is missing from the folder, and what no index may do."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -161,3 +163,15 @@ def test_an_export_on_an_object_store_reads_as_on_a_disk(tmp_path):
     found = open_acquisition(remote)
     assert found.images.equals(open_acquisition(local).images)
     assert fingerprint(found) == fingerprint(open_acquisition(local))
+
+
+@pytest.mark.parametrize(
+    ("field", "number"), [("Row", "4294967296"), ("PlaneID", "99999999999999999999"), ("FieldID", "-1"), ("Col", "１２")]
+)
+def test_a_number_that_cannot_be_is_refused_and_named(tmp_path, field, number):
+    folder = export(tmp_path / "x", image())
+    where = folder / "Images" / "Index.idx.xml"
+    text = where.read_text(encoding="utf-8-sig")
+    where.write_text(re.sub(f"<{field}>[^<]*</{field}>", f"<{field}>{number}</{field}>", text), encoding="utf-8")
+    with pytest.raises(AcquisitionError, match=f"{field}|row|column|{number}"):
+        open_acquisition(folder)

@@ -311,3 +311,11 @@ def test_an_entity_bomb_is_not_expanded(tmp_path):
     bomb = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     with pytest.raises(AcquisitionError, match="declares a document type or entities"):
         read(export(tmp_path / "x", image(), head=bomb))
+
+
+def test_digits_of_another_script_are_no_number(tmp_path):
+    folder = export(tmp_path / "x", image())
+    where = folder / "data" / "metadata.ome.xml"
+    text = where.read_text(encoding="utf-8")
+    where.write_text(text.replace("W14P1", "W１４P１"), encoding="utf-8")
+    assert "W１４P１" in where.read_text(encoding="utf-8") and read(folder).images["Metadata_Well"].to_list() == ["B02"]
