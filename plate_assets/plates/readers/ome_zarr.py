@@ -121,7 +121,8 @@ class OmeZarrReader:
         hours = a_number(plate.own.get("timepoint_h"))
         if identity.timepoint == plate.own.get("timepoint") and hours is not None and options.timepoint_h is None:
             identity = replace(identity, timepoint_h=hours)
-        documents = _documents(listing, [image for image in images if image.field.acquisition != visit.acquisition])
+        store = _stored(listing)
+        documents = _documents(store, [image for image in images if image.field.acquisition != visit.acquisition])
         sizes = [image.level.pixel_um for image in mine if image.level.pixel_um is not None]
         odd = [f"fields have pixels from {min(sizes):g} to {max(sizes):g} µm: the first counts"] if len(set(sizes)) > 1 else []
         return build_acquisition(
@@ -129,7 +130,7 @@ class OmeZarrReader:
             complete=complete, completeness=completeness, shape=plate.shape,
             pixel_um=(sizes[0], "files") if sizes else None, objective=_objective(plate.own),
             started_at=_started(plate, visit.acquisition), metadata=plate.about,
-            documents=documents, belongs=sorted(listing.sizes.keys() - set(documents)),
+            documents=documents, belongs=store,
             warnings=[*plate.warnings, *odd],
         )  # fmt: skip
 
@@ -455,11 +456,17 @@ def _completeness(plate: Plate, found: pl.DataFrame, images: Sequence[_Image]) -
     return True, f"{LISTED}: {counted}"
 
 
-def _documents(listing: Listing, others: Sequence[_Image]) -> list[str]:
-    """Every file of the store, but for the images of other acquisitions: an image is its metadata and all its chunks."""
+def _stored(listing: Listing) -> list[str]:
+    """Every file of the store; what lies beside it is another's."""
+    tops = tuple(f"{top}/" if top else "" for top in topmost(listing))
+    return [path for path in listing.sizes if path.startswith(tops)]
+
+
+def _documents(store: Sequence[str], others: Sequence[_Image]) -> list[str]:
+    """The files of the store, but for the images of other acquisitions: an image is its metadata and all its chunks."""
     foreign = {image.field.folder for image in others}
     depths = {folder.count("/") + 1 for folder in foreign}
-    return [path for path in listing.sizes if not any("/".join(path.split("/")[:depth]) in foreign for depth in depths)]
+    return [path for path in store if not any("/".join(path.split("/")[:depth]) in foreign for depth in depths)]
 
 
 def _objective(own: Mapping[str, Any]) -> Objective | None:
