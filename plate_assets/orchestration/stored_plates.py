@@ -31,10 +31,12 @@ def stored_acquisition(storage: Storage, settings: Settings, key: str):
 
 
 def fields_of(storage: Storage, settings: Settings, key: str, acquisition: Acquisition) -> Fields:
-    """The fields of an acquisition as the settings look at them, their light corrected by the stored profile where asked."""
-    view = view_of(settings)
-    light = None if view.illumination == "none" else read_table(storage.table("illumination", key), ILLUMINATION)
-    return lit_fields(acquisition, view, light)
+    """The fields of an acquisition as the settings look at them, their light corrected where asked.
+
+    By the stored profile; one that was let in before there were profiles has its light measured now.
+    """
+    table = storage.table("illumination", key)
+    return lit_fields(acquisition, view_of(settings), read_table(table, ILLUMINATION) if table.exists() else None)
 
 
 def stored_plate(storage: Storage, settings: Settings, key: str) -> StoredPlate:
