@@ -66,7 +66,7 @@ WINDOW_ANOMALIES = TableSchema(
         Column("window_start_h", pl.Float64, "Time of the window's first point, hours"),
         Column("mse", pl.Float64, "Mean squared error of the forecast, training variance 1", nullable=True),
         Column("threshold", pl.Float64, "Error above which a window is abnormal: τ = μ + 2σ of the training windows"),
-        Column("abnormal", pl.Boolean, "Whether the error lies above the threshold; empty where a gap leaves none", nullable=True),
+        Column("abnormal", pl.Boolean, "Whether the error lies above the threshold; empty beside a gap", nullable=True),
         Column("mse_persistence", pl.Float64, "Error of the forecast that nothing changes", nullable=True),
         Column("mse_linear", pl.Float64, "Error of the forecast that the line through the input goes on", nullable=True),
         Column("model_version", pl.String, "Model that made the forecast"),

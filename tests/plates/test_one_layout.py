@@ -41,7 +41,7 @@ def test_every_export_is_recognised_by_its_own_reader_alone(kind, request, tmp_p
 VENDORS = ("operetta", "imagexpress-exported", "cellvoyager", "ome-zarr-0.5", "names")
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(VENDORS, 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(VENDORS, 2)))
 def test_two_layouts_in_one_folder_are_an_error_that_names_both(one, other, request, tmp_path):
     (tmp_path / "both").mkdir()
     for kind in (one, other):
