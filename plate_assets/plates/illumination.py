@@ -7,7 +7,7 @@ images are looked at (`fields`).
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def smooth_light(grid: np.ndarray) -> np.ndarray:
         weight = 1 / np.sqrt(1 + ((level - fitted) / (2 * spread)) ** 2) if spread else weight
     surface = np.zeros_like(grid)
     surface[lit] = fitted
-    nearest = ndimage.distance_transform_edt(~lit, return_distances=False, return_indices=True)
+    nearest: Any = ndimage.distance_transform_edt(~lit, return_distances=False, return_indices=True)
     return surface[tuple(nearest)]
 
 
@@ -123,11 +123,13 @@ def _lit(grid: np.ndarray) -> np.ndarray:
 
     calm = ndimage.median_filter(grid, 3, mode="nearest")
     step = (ndimage.maximum_filter(calm, 3) - ndimage.minimum_filter(calm, 3)) / np.maximum(calm, 1e-9)
-    parts, _ = ndimage.label(step < JUMP)
+    labelled: Any = ndimage.label(step < JUMP)
+    parts = labelled[0]
     middle = parts[GRID // 3 : -(GRID // 3), GRID // 3 : -(GRID // 3)]
     counts = np.bincount(middle[middle > 0], minlength=2)
-    inside = ndimage.binary_fill_holes(parts == counts.argmax()) if counts.any() else np.ones_like(grid, dtype=bool)
-    return inside if 0.2 * inside.size < inside.sum() < 0.95 * inside.size else np.ones_like(grid, dtype=bool)
+    everywhere = np.ones_like(grid, dtype=bool)
+    inside = np.asarray(ndimage.binary_fill_holes(parts == counts.argmax())) if counts.any() else everywhere
+    return inside if 0.2 * inside.size < inside.sum() < 0.95 * inside.size else everywhere
 
 
 def block_means(image: np.ndarray) -> np.ndarray:
