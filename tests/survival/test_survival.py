@@ -4,7 +4,7 @@ import pytest
 from upath import UPath
 
 from plate_assets.orchestration.io_managers import SCHEMAS
-from plate_assets.orchestration.jobs import SCORE
+from plate_assets.orchestration.jobs import INGEST, SCORE
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.tables import read_table
 
@@ -50,8 +50,8 @@ def test_a_run_killed_in_patches_completes_and_nothing_before_it_is_made_again(p
     platform.kill_run(platform.wait_for_step("patches"))
     for asset in ("patches", "growth"):
         platform.wait_for_partitions(asset, {key})
-    assert platform.times_materialised("acquisition", key) == platform.times_materialised("image_quality", key) == 1
-    assert whole_tables(platform) == 4
+    assert [platform.times_materialised(asset, key) for asset in INGEST] == [1] * len(INGEST)
+    assert whole_tables(platform) == len(INGEST) + 2
 
 
 def test_after_a_power_cut_while_scoring_every_plate_completes_the_queued_one_too(platform, plates, champion):
@@ -62,7 +62,7 @@ def test_after_a_power_cut_while_scoring_every_plate_completes_the_queued_one_to
     platform.start()
     for asset in SCORE:
         platform.wait_for_partitions(asset, keys)
-    for asset in ("acquisition", "image_quality", *SCORE):
+    for asset in (*INGEST, *SCORE):
         assert {platform.times_materialised(asset, key) for key in keys} == {1}, asset
     assert whole_tables(platform) >= 2 * len(SCORE)
 
