@@ -1,0 +1,212 @@
+"""Dry mass without Dagster: a model as files, the same scores from them, a film scored night by night, three experiments."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from plate_assets.dry_mass.forecaster import ForecasterError
+from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+from plate_assets.dry_mass.series import lineage_series
+from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture
+from plate_assets.dry_mass.tables import CELL_ANOMALIES, CELL_TRACKS, WINDOW_ANOMALIES
+from plate_assets.dry_mass.windows import PathSeries, windows_of
+from plate_assets.storage.models import read_bundle, write_bundle
+from plate_assets.workflows.dry_mass import as_written, run_experiment, score_series, train_forecaster
+from tests.dry_mass.made_series import culture
+
+SMALL = ForecasterConfig(epochs=4, windows_per_epoch=2_000, seed=3)
+TINY = replace(SMALL, epochs=2, windows_per_epoch=500)
+
+
+@pytest.fixture(scope="module")
+def film() -> pl.DataFrame:
+    return culture(24, 45, seed=5, noise_pg=15.0)
+
+
+@pytest.fixture(scope="module")
+def model(film):
+    return train_forecaster(film, SMALL)
+
+
+def test_a_model_comes_back_from_its_files_and_scores_alike(film, model, tmp_path):
+    version = write_bundle(model.bundle, tmp_path / "model")
+    bundle = read_bundle(tmp_path / "model")
+    assert bundle.architecture["science"] == "dry_mass" and json.dumps(bundle.architecture)
+    assert bundle.tables["training_paths"]["split"].unique().sort().to_list() == ["test", "train", "validation"]
+    here, there = (score_series(film, one, version) for one in (model.bundle, bundle))
+    assert here.windows.equals(there.windows) and here.cells.equals(there.cells)
+
+
+def test_every_window_and_every_path_has_a_row(film, model):
+    short = culture(3, 20, seed=9, timelapse="T2")
+    scored = score_series(pl.concat([film, short]), model.bundle, "v1")
+    assert WINDOW_ANOMALIES.check(scored.windows).height == len(windows_of(PathSeries.of(film))) == scored.n_forecast
+    assert CELL_ANOMALIES.check(scored.cells).height == pl.concat([film, short])["Metadata_Timelapse", "path_id"].n_unique()
+    late = scored.cells.filter(Metadata_Timelapse="T2")
+    assert late["score"].null_count() == late.height > 0
+    means = scored.windows.select(pl.col("mse", "mse_persistence", "mse_linear").mean()).row(0)
+    assert means[0] < means[1] and means[0] < means[2]
+
+
+def test_the_written_tables_have_the_columns_that_are_promised(film, model):
+    tables = as_written(score_series(film, model.bundle, "v1"))
+    assert tables["windows"].columns == ["track_id", "window_start_h", "mse", "abnormal"]
+    assert tables["cells"].columns == ["track_id", "score", "abnormal", "first_abnormal_h"]
+    assert tables["cells"]["score"].drop_nulls().is_sorted(descending=True)
+
+
+class Killed(Exception):
+    """Raised where a kill would come."""
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_forecaster(film, tmp_path):
+    def kill_after_two(done: int, _: int) -> None:
+        if done == 2:
+            raise Killed
+
+    config, checkpoint = replace(TINY, epochs=4), tmp_path / "training.safetensors"
+    whole = train_forecaster(film, config)
+    with pytest.raises(Killed):
+        train_forecaster(film, config, checkpoint=checkpoint, progress=kill_after_two)
+    resumed = train_forecaster(film, config, checkpoint=checkpoint)
+    assert resumed.metrics["resumed at epoch"] == 2 and not checkpoint.exists()
+    assert all(np.array_equal(resumed.bundle.weights[name], value) for name, value in whole.bundle.weights.items())
+    assert resumed.curves == whole.curves
+
+
+def test_the_checkpoint_of_other_series_is_not_gone_on_from(film, tmp_path):
+    def kill_after_one(done: int, _: int) -> None:
+        raise Killed
+
+    checkpoint = tmp_path / "training.safetensors"
+    with pytest.raises(Killed):
+        train_forecaster(film, TINY, checkpoint=checkpoint, progress=kill_after_one)
+    heavier = film.with_columns(dry_mass=pl.when(pl.col("path_id") == film["path_id"][0]).then(310.0).otherwise("dry_mass"))
+    assert "resumed at epoch" not in train_forecaster(heavier, TINY, checkpoint=checkpoint).metrics
+
+
+def test_a_running_film_is_scored_night_by_night_as_it_is_as_a_whole(model):
+    made = simulate_culture(CultureSettings(founders=8, hours=60, seed=2, biological=0, acquisition=0, timelapse="T3"))
+    whole = score_series(lineage_series(made.tracks).table, model.bundle, "v1")
+    before, forecast = None, []
+    for hours in (33, 45, 45, 60):
+        table = lineage_series(made.tracks.filter(pl.col("time_h") <= hours + 1e-9)).table
+        scored = score_series(table, model.bundle, "v1", before=before)
+        before = scored.windows
+        forecast.append(scored.n_forecast)
+    order = ["path_id", "window_start_h"]
+    assert before is not None
+    assert scored.cells.drop("evidence").equals(whole.cells.drop("evidence"))
+    assert before.sort(order).select(order).equals(whole.windows.sort(order).select(order))
+    assert before.sort(order)["mse"].to_numpy() == pytest.approx(whole.windows.sort(order)["mse"].to_numpy(), rel=1e-4)
+    assert forecast[0] > 0 and forecast[1] > 0 and forecast[2] == 0
+    assert forecast[3] < whole.n_forecast - forecast[0]
+
+
+def test_another_model_scores_a_running_film_from_its_beginning(film, model):
+    first = score_series(film, model.bundle, "v1")
+    again = score_series(film, model.bundle, "v2", before=first.windows)
+    assert again.n_forecast == first.n_forecast and set(again.windows["model_version"]) == {"v2"}
+
+
+def test_a_split_that_is_given_is_kept_and_who_is_not_named_is_left_out(film):
+    paths = film.select("Metadata_Timelapse", "path_id", "lineage_id").unique(maintain_order=True)
+    parts = {0: "train", 1: "train", 2: "validation"}
+    split = {(t, p): parts[lineage % 4] for t, p, lineage in paths.iter_rows() if lineage % 4 in parts}
+    trained = train_forecaster(film, TINY, split=split)
+    found = {(t, p): s for t, p, s in trained.bundle.tables["training_paths"].select(
+        "Metadata_Timelapse", "path_id", "split").iter_rows() if s}  # fmt: skip
+    assert found == split and trained.metrics["windows test"] == 0
+
+
+def test_the_first_experiment_flags_the_culture_and_tells_its_unseen_paths_apart(film, model):
+    found = run_experiment("same_culture", model.bundle, "v1", film)
+    test = model.bundle.tables["training_paths"].filter(split="test")
+    assert found.figures["paths, test paths"] == test.height < found.figures["paths"]
+    assert found.figures["MSE, test paths"] < found.figures["MSE persistence, test paths"]
+    assert found.scored.cells.height == film["path_id"].n_unique()
+
+
+def test_the_second_experiment_counts_the_flags_that_are_repeated(film, model):
+    other = culture(10, 45, seed=8, timelapse="T4", doubling_h=24.0, mass_pg=360.0)
+    own = train_forecaster(other, TINY)
+    flags = score_series(other, own.bundle, "v2").cells
+    found = run_experiment("other_culture", model.bundle, "v1", film, other, own=flags)
+    assert found.figures["flagged by its own model"] == flags["abnormal"].sum()
+    assert found.figures["flagged by both models"] <= found.figures["paths flagged"]
+    assert set(found.scored.cells["Metadata_Timelapse"]) == {"T4"}
+
+
+def test_the_third_experiment_draws_curves_for_the_network_and_both_baselines(film, model):
+    altered = culture(8, 45, seed=8, timelapse="T5", mass_pg=450.0)
+    found = run_experiment("altered", model.bundle, "v1", film, altered)
+    assert set(found.curves) == {
+        (level, name) for level in ("windows", "cells") for name in ("network", "persistence", "linear")
+    }
+    roc = found.curves["windows", "network"]
+    assert roc.low <= roc.auc <= roc.high and roc.auc > 0.6
+    threshold = model.bundle.architecture["thresholds"]["network"]["window"]
+    assert roc.operating.threshold == threshold
+    scored = score_series(altered, model.bundle, "v1").windows
+    assert roc.operating.recall == pytest.approx((scored["mse"].drop_nulls() > threshold).mean())
+    same = culture(8, 45, seed=18, timelapse="T6", noise_pg=15.0)
+    nothing = run_experiment("altered", model.bundle, "v1", film, same).curves["windows", "network"]
+    assert nothing.auc < roc.auc
+
+
+def test_an_experiment_that_cannot_be_run_says_what_it_needs(film, model):
+    for call, words in (
+        (lambda: run_experiment("fourth", model.bundle, "v1", film), "'fourth' is no experiment"),  # pyright: ignore
+        (lambda: run_experiment("altered", model.bundle, "v1", film), "give its series as well"),
+        (lambda: run_experiment("altered", model.bundle, "v1", film, film), "both cultures hold the time-lapse 'T1'"),
+        (lambda: run_experiment("same_culture", model.bundle, "v1", culture(3, 40, timelapse="T7")), "not tested on a path"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_a_model_of_the_papers_own_way_does_not_score_a_running_film(film):
+    paper = train_forecaster(film, replace(TINY, parity=True))
+    first = score_series(film, paper.bundle, "v1")
+    with pytest.raises(ForecasterError, match="train without parity"):
+        score_series(film, paper.bundle, "v1", before=first.windows)
+
+
+def measured_lineages(folder) -> dict[str, pl.DataFrame]:
+    """DRY_MASS_SERIES of each experiment of `l1210-buoyant-mass`: a cell ends where the mass halves between two points."""
+    found = {}
+    for (name,), rows in pl.read_csv(folder / "mass_traces_long.csv").group_by("experiment", maintain_order=True):
+        mass, k = rows["buoyant_mass_pg"].to_numpy(), 8
+        median = np.median(sliding_window_view(mass, k), axis=1)
+        fall = np.zeros(len(mass))
+        fall[k : len(mass) - k + 1] = np.log(median[k:] / median[:-k])
+        low = np.flatnonzero(fall < np.log(0.7))
+        groups = np.split(low, np.flatnonzero(np.diff(low) > 60) + 1) if len(low) else []
+        divisions = [group[np.argmin(fall[group])] for group in groups]
+        track = np.searchsorted(divisions, np.arange(len(mass)), side="right")
+        tracks = pl.DataFrame({"track_id": track, "frame": np.arange(len(mass)), "dry_mass": mass, "time_h": rows["time_h"]})
+        found[str(name)] = lineage_series(CELL_TRACKS.conform(tracks.with_columns(
+            Metadata_Timelapse=pl.lit(name), lineage_id=0, unit=pl.lit("pg"), at_edge=False, saturated=False,
+            reasons=pl.lit(""), parent_id=pl.when(pl.col("track_id") > 0).then(pl.col("track_id") - 1),
+        ))).table  # fmt: skip
+    return found
+
+
+def test_measured_lineages_are_forecast_better_than_by_both_baselines_without_alarm_at_divisions(real_data):
+    tables = measured_lineages(real_data / "l1210-buoyant-mass")
+    long = {name: table for name, table in tables.items() if table["long_enough"].all()}
+    assert len(tables) == 7 and len(long) == 4
+    left_out = next(name for name in long if name.startswith("Exp#8"))
+    rest = {name: table for name, table in long.items() if name != left_out}
+    shortest = min(rest, key=lambda name: rest[name].height)
+    split = {(name, int(table["path_id"][0])): "validation" if name == shortest else "train" for name, table in rest.items()}
+    config = ForecasterConfig(epochs=80, patience=30, threshold_on="validation")
+    trained = train_forecaster(list(rest.values()), config, split=split)
+    windows = score_series(long[left_out], trained.bundle, "v1").windows.drop_nulls("mse")
+    mse, persistence, linear = windows.select(pl.col("mse", "mse_persistence", "mse_linear").mean()).row(0)
+    assert windows.height > 400 and mse < 0.5 * min(persistence, linear)
+    assert windows["abnormal"].mean() < 0.05
