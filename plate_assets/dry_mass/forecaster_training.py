@@ -7,7 +7,7 @@ checkpoints (`workflows.dry_mass`), the network (`forecaster`).
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -112,6 +112,7 @@ class ForecasterTraining:
     normalisation: Normalisation
     values: np.ndarray  # (points, features) as the network takes them
     network: ForecastNetwork
+    _starts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, series: PathSeries, config: ForecasterConfig, split: np.ndarray | None = None) -> "ForecasterTraining":
@@ -145,9 +146,10 @@ class ForecasterTraining:
 
     def starts(self, split: str) -> np.ndarray:
         """Starts of the windows of a split: each once, or with parity once for each path through it."""
-        chosen = self.windows.whole & (self.split == split)[self.windows.path]
-        start, path = self.windows.start[chosen], self.windows.path[chosen]
-        return start if self.config.parity else start[distinct(self.series, start, path)]
+        if split not in self._starts:
+            start, path = self._every(split)
+            self._starts[split] = start if self.config.parity else start[distinct(self.series, start, path)]
+        return self._starts[split]
 
     def batches(self, rng: np.random.Generator, _: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
         """The batches of an epoch, in random order: pieces of series with valid padding, else windows.
@@ -175,9 +177,11 @@ class ForecasterTraining:
         return (forecast - target).square().mean(dim=-1)[there].mean()
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, float]]:
-        """Minus the mean error of the validation windows, thinned where there are many."""
+        """Minus the mean error of the validation windows; of pieces of them, evenly taken, where there are many."""
         start = self.starts("validation")
-        start = start[:: -(-len(start) // VALIDATION_WINDOWS)]
+        begin, length = pieces_of(start, WINDOWS_OF_A_PIECE)
+        taken = np.repeat(np.arange(len(begin)) % -(-len(start) // VALIDATION_WINDOWS) == 0, length)
+        start = start[taken]
         error = float(self._errors(model, start).mse.mean())
         return (-error if math.isfinite(error) else -math.inf), {"validation loss": error}
 
@@ -203,11 +207,17 @@ class ForecasterTraining:
         metrics = self._metrics(errors, thresholds) | spent
         return TrainedForecaster(Forecaster.from_parts(architecture, weights), fitted.curves, metrics, paths)
 
+    def _every(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Start and path of each whole window of a split, those that sisters share once for each."""
+        chosen = self.windows.whole & (self.split == split)[self.windows.path]
+        return self.windows.start[chosen], self.windows.path[chosen]
+
     def _errors(self, model: nn.Module, start: np.ndarray) -> WindowErrors:
         assert isinstance(model, ForecastNetwork)
         return window_errors(model, self.values, start, self.config.smoothing)
 
     def window_batch(self, start: np.ndarray) -> tuple[Tensor, ...]:
+        """The windows that start at points (n,), each by itself: inputs (n, features, 120), targets (n, 60), all there (n,)."""
         target = smoothed_target(mass_windows(self.values, start), self.config.smoothing)
         return cut(self.values, start, INPUT_POINTS), target, torch.ones(len(start), dtype=torch.bool)
 
@@ -221,8 +231,7 @@ class ForecasterTraining:
 
     def _thresholds(self, errors: WindowErrors) -> dict[str, Any]:
         """Of windows and of cells, for the network and for each baseline: what is judged beside it is judged alike."""
-        chosen = self.windows.whole & (self.split == self.config.threshold_on)[self.windows.path]
-        start, path = self.windows.start[chosen], self.windows.path[chosen]
+        start, path = self._every(self.config.threshold_on)
         every = errors if self.config.parity else self._errors(self.network, start)
         found: dict[str, Any] = {"rule": self.config.threshold, "on": self.config.threshold_on}
         for name, attribute in ERRORS.items():

@@ -136,12 +136,10 @@ def scored_until(series: PathSeries, hours: float) -> np.ndarray:
 def distinct(series: PathSeries, start: np.ndarray, path: np.ndarray) -> np.ndarray:
     """(n,) whether each window is the first of its kind: sister paths share those that end before their mother divides."""
     last = start + WINDOW_POINTS - 1
-    lineage = series.about.select(pl.struct("Metadata_Timelapse", "lineage_id").rank("dense")).to_series().to_numpy()
-    same = np.stack([lineage[path], series.tracks[last], last - series.offsets[path]], axis=1)
-    _, first = np.unique(same, axis=0, return_index=True)
-    found = np.zeros(len(start), dtype=bool)
-    found[first] = True
-    return found
+    same = pl.DataFrame(
+        {"track": series.tracks[last], "point": last - series.offsets[path], "lineage": _lineages(series)[path]}
+    )
+    return same.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
 
 
 def runs_of(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,10 +175,7 @@ def split_paths(
     parity: by path, as the paper does. Sister paths share their mother's points, so that such a split tests on what was seen.
     Raises WindowError with fewer than three lineages (paths) that have windows.
     """
-    if parity:
-        groups = np.arange(len(series))
-    else:
-        groups = series.about.select(pl.struct("Metadata_Timelapse", "lineage_id").rank("dense")).to_series().to_numpy()
+    groups = np.arange(len(series)) if parity else _lineages(series)
     path = windows.path[windows.whole]
     found = np.full(len(series), "", dtype=object)
     if (n := np.unique(groups[path]).size) < len(SPLITS):
@@ -223,6 +218,11 @@ class Normalisation:
         fitted = Normalisation.fit(series, np.ones(len(series), dtype=bool)) if self.own and series.known.any() else self
         values = (series.values - np.array(fitted.mean)) / np.array(fitted.std)
         return np.where(series.known[:, None], values, 0.0).astype(np.float32)
+
+
+def _lineages(series: PathSeries) -> np.ndarray:
+    """(paths,) a number for each lineage; founders of two time-lapses may share a name."""
+    return series.about.select(pl.struct("Metadata_Timelapse", "lineage_id").rank("dense")).to_series().to_numpy()
 
 
 def _measured(table: pl.DataFrame, name: Feature, keys: list[str]) -> np.ndarray:

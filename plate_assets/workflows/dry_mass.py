@@ -50,7 +50,7 @@ class ExperimentResult:
 
     kind: Experiment
     scored: ScoredSeries
-    figures: dict[str, float | int | str]
+    figures: dict[str, float | int]
     curves: "dict[tuple[str, str], Roc]" = field(default_factory=dict)
 
 
@@ -199,7 +199,7 @@ def _test_paths(bundle: ModelBundle, culture: pl.DataFrame) -> pl.DataFrame:
     return known
 
 
-def _figures(scored: ScoredSeries) -> dict[str, Any]:
+def _figures(scored: ScoredSeries) -> dict[str, float | int]:
     from plate_assets.dry_mass.evaluation import flagged_figures, forecast_figures
 
     return {**forecast_figures(scored.windows), **flagged_figures(scored.cells)}

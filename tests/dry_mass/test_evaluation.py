@@ -26,9 +26,9 @@ counts = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 
 @given(counts, st.sampled_from([("wilson", "wilson"), ("clopper_pearson", "exact")]), st.sampled_from([0.9, 0.95, 0.99]))
 def test_intervals_are_scipys(count, methods, confidence):
-    ours, scipys = methods
-    oracle = binomtest(*count).proportion_ci(confidence, scipys)
-    assert proportion_interval(*count, ours, confidence) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
+    (ours, scipys), (part, whole) = methods, count
+    oracle = binomtest(part, whole).proportion_ci(confidence, scipys)
+    assert proportion_interval(part, whole, ours, confidence) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
 
 
 def test_nothing_counted_has_no_interval_and_what_is_no_proportion_is_refused():

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from tests.dry_mass.made_series import culture, path_rows, plain_table, table_of
 SMALL = ForecasterConfig(epochs=6, windows_per_epoch=2_000, seed=3)
 
 
-def network_of(features: int = 1, padding="valid", seed: int = 0) -> ForecastNetwork:
+def network_of(features: int = 1, padding: Any = "valid", seed: int = 0) -> ForecastNetwork:
     """A network whose biases are not zero, as after a training."""
     torch.manual_seed(seed)
     network = ForecastNetwork(features, padding).eval()
