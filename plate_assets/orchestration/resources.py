@@ -11,6 +11,7 @@ from pathlib import Path
 from upath import UPath
 
 from plate_assets.settings import Settings
+from plate_assets.storage.model_kinds import DETECTOR, ModelKind
 from plate_assets.storage.registry import ModelRegistry
 
 
@@ -71,6 +72,6 @@ def storage_of(settings: Settings) -> Storage:
     return Storage(UPath(settings.storage_root), settings.home.resolve() / "checkpoints")
 
 
-def registry_of(settings: Settings) -> ModelRegistry:
-    """The model registry that the settings name."""
-    return ModelRegistry(settings.tracking_uri, artifact_location=settings.artifacts_root)
+def registry_of(settings: Settings, kind: ModelKind = DETECTOR) -> ModelRegistry:
+    """The registry of one kind of models, where the settings say."""
+    return ModelRegistry(settings.tracking_uri, settings.artifacts_root, kind)

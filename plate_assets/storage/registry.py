@@ -1,4 +1,4 @@
-"""Versions of the detector and which one is in force: MLflow's model registry, read and moved without running foreign code.
+"""Versions of a model and which one is in force: MLflow's model registry, read and moved without running foreign code.
 
 Belongs here: versions, the aliases `champion` and `challenger`, and getting a model's bundle. Not here: what one training
 leaves in MLflow (`tracking`), what a bundle is (`models`). Aliases only, never stages.
@@ -21,6 +21,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.storage.files import local_path
+from plate_assets.storage.model_kinds import DETECTOR, ModelKind
 from plate_assets.storage.models import MANIFEST, ModelBundle, ModelError, bundle_version, read_bundle
 from plate_assets.storage.tables import fingerprint
 from plate_assets.storage.tracking import Training, experiment_id, log, open_client
@@ -53,10 +54,10 @@ class ModelVersion:
 
 
 class ModelRegistry:
-    """The versions of one detector. Making it costs nothing: MLflow is loaded and opened at the first question."""
+    """The versions of one model. Making it costs nothing: MLflow is loaded and opened at the first question."""
 
-    def __init__(self, tracking_uri: str, artifact_location: str | None = None, name: str = "precipitation-detector") -> None:
-        self.tracking_uri, self.artifact_location, self.name = tracking_uri, artifact_location, name
+    def __init__(self, tracking_uri: str, artifact_location: str | None = None, kind: ModelKind = DETECTOR) -> None:
+        self.tracking_uri, self.artifact_location, self.kind, self.name = tracking_uri, artifact_location, kind, kind.name
 
     @cached_property
     def _client(self) -> "MlflowClient":
@@ -82,12 +83,12 @@ class ModelRegistry:
         size and fingerprint. The run ends FINISHED, or FAILED where anything of this raises.
         """
         known = {**tags, "dagster_run_id": dagster_run_id, "data_fingerprint": fingerprint(dataset)}
-        experiment = experiment_id(self._client, self.artifact_location)
+        experiment = experiment_id(self._client, self.kind.experiment, self.artifact_location)
         run_id = self._client.create_run(
             experiment, run_name=run_name, tags={**known, "mlflow.note.content": description}
         ).info.run_id
         try:
-            training = Training(run_name, params, metrics, curves, figures, dataset, bundle, known)
+            training = Training(run_name, params, metrics, curves, figures, dataset, bundle, self.kind, known)
             model = log(self._client, run_id, experiment, training)
             version = self._register(run_id, model, description, {**known, "review": "pending"})
             self._client.set_registered_model_alias(self.name, CHALLENGER, version.version)
@@ -101,9 +102,7 @@ class ModelRegistry:
         from mlflow import MlflowException
 
         try:
-            self._client.create_registered_model(
-                self.name, description="Detectors of precipitates; `champion` scores at night."
-            )
+            self._client.create_registered_model(self.name, description=self.kind.about)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -126,7 +125,7 @@ class ModelRegistry:
         """`challenger()`, or NoSuchModel."""
         if uri := self.challenger():
             return uri
-        raise NoSuchModel(f"no version of {self.name} waits for a decision: train a detector (job `train`), or name a version")
+        raise NoSuchModel(f"no version of {self.name} waits for a decision: {self.kind.made_by}, or name a version")
 
     def resolve(self, model: str) -> str:
         """The name of what the model is now: an alias becomes `models:/NAME/3`, a folder its absolute path.
@@ -303,10 +302,10 @@ class ModelRegistry:
         if alias:
             version = self._aliases(name).get(alias)
             if not version:
-                raise NoSuchModel(f"{name} has no {alias} yet: train a detector, then run `plate-assets promote`")
+                raise NoSuchModel(f"{name} has no {alias} yet: {self.kind.made_by}, then run `{self.kind.promoted_by}`")
         if not self._exists(name, version):
             raise NoSuchModel(
-                f"{name} has no version {version}: put one that exists in force with `plate-assets promote VERSION`"
+                f"{name} has no version {version}: put one that exists in force with `{self.kind.promoted_by} VERSION`"
             )
         return name, str(int(version))
 

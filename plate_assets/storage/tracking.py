@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from plate_assets.storage.files import Claim
+from plate_assets.storage.model_kinds import ModelKind, Tensor
 from plate_assets.storage.models import ModelBundle, write_plain_bundle
 from plate_assets.storage.tables import fingerprint
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
-EXPERIMENT = "precipitation"
-LOADER = "plate_assets.workflows.pyfunc_loader"  # written into the model for MLflow's own commands; nothing here imports it
 REQUIRED = ("plate-assets", "torch", "numpy", "safetensors", "polars")
 _BATCH = 1000  # metrics that MLflow takes at once
 _SQLITE = "sqlite:///"
@@ -44,6 +43,7 @@ class Training:
     figures: Mapping[str, bytes]  # file name -> PNG
     dataset: pl.DataFrame
     bundle: ModelBundle
+    kind: ModelKind
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,21 +67,21 @@ def open_client(tracking_uri: str) -> "MlflowClient":
         claim.release()
 
 
-def experiment_id(client: "MlflowClient", artifact_location: str | None) -> str:
-    """The experiment of this package, made where it is not there; ValueError where a person has deleted it."""
+def experiment_id(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
+    """The experiment of that name, made where it is not there; ValueError where a person has deleted it."""
     from mlflow import MlflowException
 
-    found = client.get_experiment_by_name(EXPERIMENT)
+    found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(EXPERIMENT, artifact_location=artifact_location)
+            return client.create_experiment(name, artifact_location=artifact_location)
         except MlflowException as error:
-            found = client.get_experiment_by_name(EXPERIMENT)
+            found = client.get_experiment_by_name(name)
             if found is None:  # not because another process was faster
                 raise error
     if found.lifecycle_stage != "active":
         raise ValueError(
-            f"the MLflow experiment {EXPERIMENT!r} was deleted: restore it with "
+            f"the MLflow experiment {name!r} was deleted: restore it with "
             f"`mlflow experiments restore --experiment-id {found.experiment_id}`, then run this again"
         )
     return found.experiment_id
@@ -105,7 +105,7 @@ def log(client: "MlflowClient", run_id: str, experiment: str, training: Training
         client.log_artifacts(run_id, str(figures), "figures")
         model = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=dict(training.tags))
         try:
-            client.log_model_artifacts(model.model_id, str(_model_folder(Path(work), training.bundle, run_id, model.model_id)))
+            client.log_model_artifacts(model.model_id, str(_model_folder(Path(work), training, run_id, model.model_id)))
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
@@ -141,23 +141,23 @@ def _dataset(table: pl.DataFrame, name: str) -> Any:
     return mlflow.data.from_polars(flat, name=name, digest=fingerprint(table))._to_mlflow_entity()  # type: ignore[attr-defined]
 
 
-def _model_folder(work: Path, bundle: ModelBundle, run_id: str, model_id: str) -> Path:
+def _model_folder(work: Path, training: Training, run_id: str, model_id: str) -> Path:
     """A model as MLflow lays it out: the bundle under `data/`, and beside it what MLflow's page shows."""
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    write_plain_bundle(bundle, work / "bundle")
-    signature = ModelSignature(  # any number of grey tiles of any size
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1), "tiles")]),
-        outputs=Schema([TensorSpec(np.dtype(np.float64), (-1,))]),
-    )
+    def declared(tensor: Tensor) -> Schema:
+        return Schema([TensorSpec(np.dtype(tensor.dtype), tensor.shape, tensor.name)])
+
+    write_plain_bundle(training.bundle, work / "bundle")
+    signature = ModelSignature(inputs=declared(training.kind.takes), outputs=declared(training.kind.gives))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*An input example was not provided.*")  # the signature is complete
         mlflow.pyfunc.save_model(
             path=str(work / "model"),
             mlflow_model=Model(run_id=run_id, model_id=model_id, model_uuid=model_id, artifact_path="model"),
-            loader_module=LOADER,
+            loader_module=training.kind.loader,
             data_path=str(work / "bundle"),
             signature=signature,
             pip_requirements=[f"{package}=={installed(package).split('+')[0]}" for package in REQUIRED],

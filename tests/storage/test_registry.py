@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -9,22 +10,27 @@ import polars as pl
 import pytest
 import torch
 
+from plate_assets.storage.model_kinds import DETECTOR, FORECASTER, ModelKind
 from plate_assets.storage.models import ModelBundle, ModelError
 from plate_assets.storage.registry import ModelRegistry, NoSuchModel
 from plate_assets.storage.tables import fingerprint
+
+
+def called(name: str) -> ModelKind:
+    return replace(DETECTOR, name=name)
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
     """A registry that nobody has written to."""
     home = tmp_path_factory.mktemp("mlflow")
-    return ModelRegistry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), name="empty")
+    return ModelRegistry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), called("empty"))
 
 
 @pytest.fixture
 def registry(empty, request):
     """A registry of its own on the same database: laying out the tables takes long."""
-    return ModelRegistry(empty.tracking_uri, empty.artifact_location, name=request.node.name.replace("/", " ")[:120])
+    return ModelRegistry(empty.tracking_uri, empty.artifact_location, called(request.node.name.replace("/", " ")[:120]))
 
 
 def bundle_of(number: float) -> ModelBundle:
@@ -174,3 +180,9 @@ def test_mlflows_own_loader_gives_the_same_scores_as_the_platform(registry):
     served = mlflow.pyfunc.load_model(place).predict(tiles)
     loaded = registry.load(version.uri)
     assert np.array_equal(served, Detector.from_parts(loaded.architecture, loaded.weights).score(tiles).scores)
+
+
+def test_each_kind_of_model_has_its_own_name_experiment_and_remedy(empty):
+    registry = ModelRegistry(empty.tracking_uri, empty.artifact_location, FORECASTER)
+    with pytest.raises(NoSuchModel, match="train a forecaster .*promote --kind forecaster"):
+        registry.version_of("models:/dry-mass-forecaster@champion")

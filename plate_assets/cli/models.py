@@ -1,4 +1,4 @@
-"""Commands about the detector: names for clusters, labels from experts, the champion, pictures of one folder."""
+"""Commands about models: names for clusters, labels from experts, the champion, a detector of one folder of pictures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,8 @@ import typer
 
 from plate_assets.cli.shell import Author, app, me, mendable, progress
 
-PANEL = "Detectors of precipitates"
+PANEL = "Models and labels"
+CHAMPIONS = {"detector": "champion", "forecaster": "forecaster_champion"}  # the asset that stands for each alias
 
 
 @app.command(rich_help_panel=PANEL)
@@ -59,25 +60,29 @@ def expert_labels(table: Path, author: Author = "") -> None:
 
 @app.command(rich_help_panel=PANEL)
 def promote(
-    version: Annotated[str | None, typer.Argument(help="Version of the detector; without it the challenger.")] = None,
+    version: Annotated[str | None, typer.Argument(help="Version of the model; without it the challenger.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Return to the champion before.")] = False,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
+    kind: Annotated[str, typer.Option(help="What is promoted: detector or forecaster.")] = "detector",
     author: Author = "",
 ) -> None:
     """Move the alias `champion`; the platform then scores again what another version scored."""
     from plate_assets.orchestration.people import tell_dagster
     from plate_assets.orchestration.resources import registry_of
     from plate_assets.settings import Settings
+    from plate_assets.storage.model_kinds import KINDS
 
     with mendable():
-        registry = registry_of(Settings())
+        if kind not in KINDS:
+            raise ValueError(f"--kind {kind}: it is one of {', '.join(KINDS)}")
+        registry = registry_of(Settings(), KINDS[kind])
         who = author or me()
         chosen = (
             registry.rollback(who, reason)
             if rollback
             else registry.promote(version or registry.require_challenger(), who, reason)
         )
-        tell_dagster("champion", chosen, {"author": who, "reason": reason, "version": chosen})
+        tell_dagster(CHAMPIONS[kind], chosen, {"author": who, "reason": reason, "version": chosen})
     typer.echo(f"champion: {chosen}")
 
 
