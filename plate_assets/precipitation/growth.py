@@ -56,14 +56,18 @@ def measure_growth(image: np.ndarray, um_per_px: float | None = None, area: Cult
         inside = culture_mask(small.shape, CultureArea((area.row - offset) / factor, (area.col - offset) / factor, radius))
     if not inside.any() or not np.ptp(small[inside]):
         return Growth(0.0, None if um_per_px is None else 0.0, np.zeros(small.shape, bool), factor)
-    lamp = np.maximum(_lamp(small, inside, 90 / scale), 1e-6)
-    texture = np.maximum(_local_std(small / lamp - 1, max(3, round(TEXTURE_UM / scale))), ROUNDING / lamp)
-    raised = texture > texture_threshold(texture[inside])
-    covered = _tidied(raised & inside, scale)
+    box = _box_around(inside)
+    lamp = np.maximum(_lamp(small, inside, 90 / scale)[box], 1e-6)
+    looked = inside[box]
+    texture = np.maximum(_local_std(small[box] / lamp - 1, max(3, round(TEXTURE_UM / scale))), ROUNDING / lamp)
+    raised = texture > texture_threshold(texture[looked])
+    found = _tidied(raised & looked, scale)
     density = None
     if um_per_px is not None:
-        density = _peaks(texture, covered, scale) / (inside.sum() * (scale / 1000) ** 2)
-    return Growth(float(covered.sum() / inside.sum()), density, covered, factor)
+        density = _peaks(texture, found, scale) / (inside.sum() * (scale / 1000) ** 2)
+    covered = np.zeros(small.shape, bool)
+    covered[box] = found
+    return Growth(float(found.sum() / inside.sum()), density, covered, factor)
 
 
 def texture_threshold(texture: np.ndarray) -> float:
@@ -173,11 +177,32 @@ def _between(size: int, step: int, knots: int) -> np.ndarray:
     return np.maximum(1 - np.abs(at[:, None] - np.arange(knots, dtype=np.float32)), 0)
 
 
+def _box_around(inside: np.ndarray) -> tuple[slice, slice]:
+    """The smallest rows and columns that hold all of the mask: what lies outside is not looked at."""
+    rows, cols = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+
+
 def _local_std(light: np.ndarray, window: int) -> np.ndarray:
-    mean = ndimage.uniform_filter(light, window)
-    square = ndimage.uniform_filter(np.square(light), window)
+    mean = _local_mean(light, window)
+    square = _local_mean(np.square(light), window)
     square -= np.square(mean, out=mean)
     return np.sqrt(np.maximum(square, 0, out=square), out=square)
+
+
+def _local_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean over windows, the edge mirrored: shifted sums, in a third of the time of ndimage's running ones for windows of 3."""
+    before, after = window // 2, (window - 1) // 2
+    rows, cols = values.shape
+    wide = np.pad(values, ((before, after), (before, after)), mode="symmetric")
+    lines = wide[:rows].copy()
+    for shift in range(1, window):
+        lines += wide[shift : shift + rows]
+    total = lines[:, :cols].copy()
+    for shift in range(1, window):
+        total += lines[:, shift : shift + cols]
+    total *= np.float32(1 / window**2)
+    return total
 
 
 def _tidied(raised: np.ndarray, scale: float) -> np.ndarray:
@@ -189,13 +214,22 @@ def _tidied(raised: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _eroded(mask: np.ndarray, reach: int) -> np.ndarray:
-    """What lies in the mask with a whole disc around it; the image's edge takes nothing away. Faster than ndimage's."""
+    """What lies in the mask with a whole disc around it; the image's edge takes nothing away. Faster than ndimage's.
+
+    A disc is a stack of lines: the mask is eroded by each length of line once, and then from row to row.
+    """
     rows, cols = mask.shape
     padded = np.pad(mask, reach, mode="edge")
-    disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach + 0.3
-    kept = mask.copy()
-    for row, col in np.argwhere(disc).tolist():
-        kept &= padded[row : row + rows, col : col + cols]
+    halves = {row: int(np.sqrt((reach + 0.3) ** 2 - row**2)) for row in range(-reach, reach + 1)}
+    kept = np.ones_like(mask)
+    line = padded[:, reach : reach + cols].copy()
+    for half in range(max(halves.values()) + 1):
+        if half:
+            line &= padded[:, reach - half : reach - half + cols]
+            line &= padded[:, reach + half : reach + half + cols]
+        for row, own in halves.items():
+            if own == half:
+                kept &= line[reach + row : reach + row + rows]
     return kept
 
 
@@ -204,7 +238,7 @@ def _without_small(mask: np.ndarray, smallest: float) -> np.ndarray:
     sizes = np.bincount(labels.ravel(), minlength=n + 1)
     keep = sizes >= smallest
     keep[0] = False
-    return keep[labels]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return keep.take(labels)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _peaks(texture: np.ndarray, covered: np.ndarray, scale: float) -> int:
