@@ -14,6 +14,7 @@ import polars as pl
 
 Found = TypeVar("Found")
 WINDOWS, PATHS = 559_141, 6_700
+TURNS = 5
 BATCHES = (32, 64, 256)  # the batched pass gets the one that suits it best on this machine
 
 
@@ -38,13 +39,13 @@ def growing_paths(paths: int, windows: int, seed: int = 0) -> pl.DataFrame:
 
 
 def measure(
-    windows: int = WINDOWS, batched_windows: int = 180_000, loop_windows: int = 3_000, training_windows: int = 50_000
+    windows: int = WINDOWS, batched_windows: int = WINDOWS, loop_windows: int = 3_000, training_windows: int = 50_000
 ) -> dict[str, float]:
     """Windows a second each way and how many times faster ours is, the largest difference between them, and memory.
 
-    batched_windows, loop_windows: how many of the windows the slower ways forecast, evenly taken from all; with
-    `batched_windows=windows` every one is compared. The ways take turns, and of each the quickest turn counts: the one that
-    other programs disturbed least.
+    batched_windows, loop_windows: how many of the windows the slower ways forecast, evenly taken from all; by default the
+    batched way forecasts every one, and all are compared. The ways take turns over the same fifths of the series, and of each
+    the quickest turn counts: the one that other programs disturbed least.
     """
     import torch
 
@@ -62,27 +63,26 @@ def measure(
     some = (start[: len(start) // 10], start)  # the first also warms up
     extra = [_extra_mb(lambda part=part: window_errors(network, values, part, "centred_7")) for part in some]
 
-    rounds = 5
-    compared = start[:: max(1, len(start) // batched_windows)][:batched_windows]
-    looped = compared[:: max(1, len(compared) // loop_windows)][:loop_windows]
+    spent: dict[str, list[float]] = {"along series": [], "batched": [], "one by one": []}
+    differences, compared = [], 0
     with torch.inference_mode():
-        batch = min(BATCHES, key=lambda size: _seconds(lambda: _batched(network, values, compared[:2_000], size))[0])
-        spent, found = {"along series": [], "batched": [], "one by one": []}, []
-        for turn in range(rounds):
-            seconds, errors = _seconds(lambda: window_errors(network, values, start, "centred_7"))
-            spent["along series"].append(len(start) / seconds)
-            for name, all_of, size in (("batched", compared, batch), ("one by one", looped, 1)):
-                part = np.array_split(all_of, rounds)[turn]
-                seconds, mse = _seconds(lambda part=part, size=size: _batched(network, values, part, size))
-                spent[name].append(len(part) / seconds)
-                found.append(np.abs(mse - errors.mse[np.searchsorted(start, part)]).max())
+        batch = min(BATCHES, key=lambda size: _seconds(lambda: _batched(network, values, start[:2_000], size))[0])
+        for part in np.array_split(start, TURNS):
+            seconds, errors = _seconds(lambda part=part: window_errors(network, values, part, "centred_7"))
+            spent["along series"].append(len(part) / seconds)
+            for name, many, size in (("batched", batched_windows, batch), ("one by one", loop_windows, 1)):
+                taken = np.arange(0, len(part), max(1, -(-len(start) // many)))
+                seconds, mse = _seconds(lambda part=part[taken], size=size: _batched(network, values, part, size))
+                spent[name].append(len(taken) / seconds)
+                differences.append(np.abs(mse - errors.mse[taken]).max())
+                compared += len(taken) if name == "batched" else 0
     rates = {name: max(values) for name, values in spent.items()}
     return {
         "paths": paths, "windows": len(start), "batch": batch,
         **{f"{name}, windows a second": value for name, value in rates.items()},
         "along series over batched": rates["along series"] / rates["batched"],
         "along series over one by one": rates["along series"] / rates["one by one"],
-        "windows compared": len(compared), "largest difference": float(max(found)),
+        "windows compared": compared, "largest difference": float(max(differences)),
         "extra MB for a tenth of the paths": extra[0], "further MB for all of them": extra[1],
         **_training(series, training_windows),
     }  # fmt: skip

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     platemaps: str = Field(
         default="", description="Folder of plate maps; default: HOME/platemaps. A map beside the images wins"
     )
+    timelapses: str = Field(
+        default="",
+        description="Folder or URL where phase time-lapses and tracks arrive, a folder each; default: HOME/timelapses",
+    )
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow tracking server or database; default: SQLite in HOME/mlflow.db"
     )
@@ -87,6 +91,47 @@ class Settings(BaseSettings):
     call_method: Literal["one_sided", "paper_forest"] = Field(
         default="one_sided", description="Isolation above the reference only, or the paper's plain two-sided forest"
     )
+    phase_unit: Literal["", "rad", "nm", "um", "relative"] = Field(
+        default="", description="Unit of phase images where the file does not say it: rad, nm, um, or relative (then no pg)"
+    )
+    phase_factor: float | None = Field(
+        default=None, description="What 1 stands for in phase images of whole numbers, in the unit above"
+    )
+    phase_pixel_um: float | None = Field(
+        default=None, gt=0, description="Pixel size of phase images in µm where the file does not say it"
+    )
+    phase_wavelength_nm: float | None = Field(
+        default=None, gt=0, description="Wavelength of phase images in nm where the file does not say it"
+    )
+    phase_interval_min: float | None = Field(
+        default=None, gt=0, description="Minutes between the frames of a time-lapse where the file does not say it"
+    )
+    phase_alpha: float | None = Field(
+        default=None, gt=0, description="Specific refraction increment of dry mass in µm³/pg; default: 0.18"
+    )
+    dry_mass_model: str = Field(
+        default="models:/dry-mass-forecaster@champion", description="Forecaster that judges dry-mass series"
+    )
+    drift_alpha: float = Field(
+        default=0.05, gt=0, lt=0.5, description="Rate of false alarms of the drift test of one acquisition"
+    )
+    drift_null: Literal["leave_one_plate_out", "log_normal"] = Field(
+        default="leave_one_plate_out",
+        description="How reference plates differ: by rank, exact, or fitted, for fewer plates than 1 / alpha",
+    )
+    drift_tolerance_h: float = Field(
+        default=6.0, ge=0, description="Hours by which the age of a reference acquisition may differ"
+    )
+    drift_action: Literal["warn", "block"] = Field(
+        default="warn", description="What drift does: warn, or block, which withholds the calls of the acquisition"
+    )
+    drift_line: str = Field(
+        default="",
+        description="Regular expression on the plate's name; its groups name the assay that is watched as a line of its own",
+    )
+    drift_window: int = Field(default=20, ge=2, description="Wells that the online test of a line looks at together")
+    drift_ert: float = Field(default=256.0, ge=2, description="Mean number of wells until a false alarm of a line")
+    drift_wells: int = Field(default=4, ge=0, description="Wells of each acquisition that a line takes; 0: all")
     weights: str = Field(
         default="",
         description="Pretrained weights of trunks: folder, URL or a model of ours; default: none, training starts from scratch",
@@ -100,6 +145,17 @@ class Settings(BaseSettings):
 
         readers = {"objective": told_objective, "channel_names": named_channels, "wavelengths_nm": told_wavelengths}
         readers[str(info.field_name)](text)
+        return text
+
+    @field_validator("drift_line")
+    @classmethod
+    def _an_expression(cls, text: str) -> str:
+        import re
+
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
         return text
 
     @field_validator("planes")
@@ -122,6 +178,10 @@ class Settings(BaseSettings):
     @property
     def arrivals_root(self) -> str:
         return self._at_home(self.arrivals, "arrivals")
+
+    @property
+    def timelapses_root(self) -> str:
+        return self._at_home(self.timelapses, "timelapses")
 
     @property
     def storage_root(self) -> str:

@@ -10,6 +10,7 @@ import dagster as dg
 from plate_assets.definitions import build_definitions
 from plate_assets.orchestration.resources import registry_of, storage_of
 from plate_assets.settings import Settings
+from plate_assets.storage.model_kinds import FORECASTER
 
 
 @contextmanager
@@ -26,6 +27,7 @@ class Lab:
     def __init__(self, settings: Settings, instance: dg.DagsterInstance):
         self.settings = settings
         self.storage, self.registry, self.instance = storage_of(self.settings), registry_of(self.settings), instance
+        self.forecasters = registry_of(self.settings, FORECASTER)
         self.definitions = build_definitions(self.settings)
         self.resources = dict(self.definitions.resources or {})
 
@@ -36,8 +38,8 @@ class Lab:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         return found
 
-    def night(self):
-        schedule = self.definitions.resolve_schedule_def("night")
+    def night(self, name: str = "night"):
+        schedule = self.definitions.resolve_schedule_def(name)
         context = dg.build_schedule_context(
             instance=self.instance, resources=self.resources, scheduled_execution_time=datetime(2026, 1, 1, 22, tzinfo=UTC)
         )
@@ -52,6 +54,20 @@ class Lab:
             asset_selection=request.asset_selection, raise_on_error=False,
         )  # fmt: skip
 
-    def times(self, asset: str, key: str) -> int:
-        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
+    def run_plain(self, job: str, config: dict | None = None, partition_key: str | None = None) -> None:
+        """A run that a person requests, with its configuration."""
+        done = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, run_config=config, partition_key=partition_key
+        )
+        assert done.success
+
+    def metadata(self, asset: str, key: str | None = None) -> dict:
+        """What the newest materialisation of an asset shows."""
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key] if key else None)
+        (record,) = self.instance.fetch_materializations(wanted, limit=1).records
+        assert record.asset_materialization
+        return dict(record.asset_materialization.metadata)
+
+    def times(self, asset: str, key: str | None = None) -> int:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key] if key else None)
         return len(self.instance.fetch_materializations(wanted, limit=50).records)

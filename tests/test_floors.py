@@ -21,12 +21,13 @@ HEAVY = {"torch", "mlflow", "sklearn", "skimage", "scipy", "pandas", "matplotlib
 
 # Room -> the rooms it may know, at any level, beside itself. `storage.schema` is everybody's.
 FLOORS = {
-    "definitions": {"orchestration", "workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
-    "cli": {"definitions", "orchestration", "workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
-    "orchestration": {"workflows", "learning", "plates", "storage", "settings"} | SCIENCES,
-    "workflows": {"learning", "plates", "storage"} | SCIENCES,
-    **{science: {"learning", "plates"} for science in SCIENCES},
+    "definitions": {"orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
+    "cli": {"definitions", "orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
+    "orchestration": {"workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
+    "workflows": {"learning", "pages", "plates", "storage"} | SCIENCES,
+    **{science: {"learning", "pages", "plates"} for science in SCIENCES},
     "learning": set(),
+    "pages": set(),
     "plates": set(),
     "storage": set(),
     "settings": {"plates"},  # which plate formats there are

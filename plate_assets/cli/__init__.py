@@ -4,10 +4,10 @@ Belongs here: arguments, their checks and what is printed. Not here: any logic o
 can mend end with one line and exit code 2, never with a traceback.
 """
 
-from plate_assets.cli import models, installation, plates
+from plate_assets.cli import drift, dry_mass, installation, models, plates
 from plate_assets.cli.shell import app
 
-__all__ = ["app", "models", "installation", "main", "plates"]
+__all__ = ["app", "drift", "dry_mass", "installation", "main", "models", "plates"]
 
 
 def main() -> None:

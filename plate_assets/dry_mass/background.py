@@ -18,10 +18,12 @@ EXPONENTS: dict[Profile, tuple[tuple[int, int], ...]] = {  # powers of x and y, 
     "poly2": ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)),
 }
 SAMPLES = 16_384  # pixels that the surface is fitted to: more do not make a plane better
+ROUGH_SAMPLES = 4_096  # and that are enough to find where it lies
 LEAST_SHARE = 0.01  # of the field: with less background than this its level is a guess, and said to be one
 TO_SIGMA = 1.4826  # median of absolute deviations to the standard deviation of a normal distribution
 ROUNDING = 12**-0.5  # standard deviation of rounding to whole numbers
 CLIP = 3.0  # background lies within this many standard deviations
+ONE_SIDED = 0.0025  # ratio of the eigenvalues of the surface's terms below which the background tells no tilt
 UNEVEN = 5.0  # times the noise from pixel to pixel: background of real instruments is uneven by less
 NEAR_PX = 7  # window in which a pixel beside a cell is noticed
 ROUNDS = 20
@@ -94,9 +96,12 @@ def fit_background(frame: np.ndarray, profile: Profile = "tilt") -> Background:
         residual = values - design @ surface
         noise = max(_lower_spread(residual[apart]), least)
         taken = apart & (np.abs(residual) <= CLIP * noise)
-        fitted, _, rank, spread = np.linalg.lstsq(design[taken], values[taken], rcond=None)
-        if rank < design.shape[1] or spread[-1] < 0.05 * spread[0] or taken.mean() < LEAST_SHARE:
+        terms = design[taken]
+        gram = terms.T @ terms
+        spread = np.linalg.eigvalsh(gram)
+        if spread[0] <= ONE_SIDED * spread[-1] or taken.mean() < LEAST_SHARE:
             return _offset_only(profile, values, float(taken.mean()), grain, least)
+        fitted = np.linalg.solve(gram, terms.T @ values[taken])
         moved = np.abs(design @ (fitted - surface)).max()
         surface = fitted
         if turn in (0, 1):  # the first look at the whole frame is along a rough surface, the second along a good one
@@ -134,6 +139,8 @@ def _first_surface(values: np.ndarray, design: np.ndarray, grain: float) -> np.n
     What lies above the surface counts the less the farther it lies, what lies below counts in full: the surface sinks through
     the cells until it rests on the background, as baselines of spectra are corrected (Baek et al. 2015, Analyst 140, 250).
     """
+    thin = max(1, values.size // ROUGH_SAMPLES)
+    values, design = values[::thin], design[::thin]
     surface = np.linalg.lstsq(design, values, rcond=None)[0]
     scale = float(np.std(values - design @ surface))
     while scale > grain:

@@ -1,95 +1,21 @@
-"""How good the flags are: precision from people's verdicts, and ROC curves where one culture is normal and one altered.
+"""How good the flags are: ROC curves where one culture is normal and one altered, flags that are repeated, and their counts.
 
-Belongs here: which rows count, intervals, operating points. Not here: the measures that every detector shares
-(`learning.metrics`), how flags are made (`anomalies`), drawing.
+Belongs here: which rows count, operating points, intervals over lineages. Not here: what people say of flags (`verdicts`), the
+measures that every detector shares (`learning.metrics`), how flags are made (`anomalies`), drawing.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.stats import beta
 
-from plate_assets.dry_mass.tables import ANNOTATIONS, BIOLOGY, VERDICTS
 from plate_assets.learning.metrics import auc, roc_curve
 
-Interval = Literal["wilson", "clopper_pearson"]
 _KEYS = ["Metadata_Timelapse", "path_id"]
 _RESAMPLED_AT_ONCE = 4_000_000  # weights that are held at once
 _CURVE_POINTS = 500  # of a ROC curve that is kept: what a figure shows
-
-
-def proportion_interval(part: int, whole: int, interval: Interval = "wilson", confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of part / whole. Wilson's (1927) score interval, or Clopper and Pearson's (1934), which is exact and wider.
-
-    NaN twice where there is nothing to count.
-    """
-    if interval not in ("wilson", "clopper_pearson"):
-        raise ValueError(f"{interval!r} is no interval: choose `wilson` or `clopper_pearson`")
-    if not 0 <= part <= whole:
-        raise ValueError(f"{part} of {whole} is no proportion")
-    if whole == 0:
-        return math.nan, math.nan
-    tail = (1 - confidence) / 2
-    if interval == "clopper_pearson":
-        low = float(beta.ppf(tail, part, whole - part + 1)) if part else 0.0
-        return low, float(beta.ppf(1 - tail, part + 1, whole - part)) if part < whole else 1.0
-    z2 = NormalDist().inv_cdf(1 - tail) ** 2
-    middle = (part + z2 / 2) / (whole + z2)
-    half = math.sqrt(z2 * (part * (whole - part) / whole + z2 / 4)) / (whole + z2)
-    return (max(middle - half, 0.0) if part else 0.0), (min(middle + half, 1.0) if part < whole else 1.0)
-
-
-def latest_verdicts(annotations: pl.DataFrame) -> pl.DataFrame:
-    """The verdict that counts on each path: the last one, in time and then in the table. ANNOTATIONS in and out.
-
-    Raises ValueError for a verdict or a class of biology that the taxonomy does not have.
-    """
-    table = ANNOTATIONS.check(annotations)
-    for column, known in (("verdict", VERDICTS), ("biology", BIOLOGY)):
-        unknown = table.filter(~pl.col(column).is_in(known))
-        if unknown.height:
-            row = unknown.row(0, named=True)
-            raise ValueError(
-                f"time-lapse {row['Metadata_Timelapse']!r}, path {row['path_id']}: {column} {row[column]!r} is none of "
-                f"{', '.join(known)}; correct it by another verdict"
-            )
-    return table.sort("decided_at", maintain_order=True).unique(_KEYS, keep="last", maintain_order=True)
-
-
-def verdict_precision(
-    annotations: pl.DataFrame,
-    cells: pl.DataFrame | None = None,
-    *,
-    interval: Interval = "wilson",
-    confidence: float = 0.95,
-) -> pl.DataFrame:
-    """Precision and the share of each class, as Tables 2-5: `kind`, `name`, `n`, `whole`, `share`, `low`, `high`.
-
-    Rows: `precision` (every verdict but false_positive is a good detection), one for each `verdict`, and one for each class of
-    `biology` among the paths with the verdict biological. cells: CELL_ANOMALIES; then only paths that are flagged count: a
-    verdict on another one says nothing of precision.
-    """
-    table = latest_verdicts(annotations)
-    if cells is not None:
-        table = table.join(cells.filter("abnormal").select(_KEYS), on=_KEYS, how="semi")
-    verdicts = table["verdict"].to_list()
-    biology = table.filter(pl.col("verdict") == "biological")["biology"].to_list()
-    n = len(verdicts)
-    counts = [("precision", "precision", n - verdicts.count("false_positive"), n)]
-    counts += [("verdict", name, verdicts.count(name), n) for name in VERDICTS]
-    counts += [("biology", name, biology.count(name), len(biology)) for name in BIOLOGY]
-    rows = []
-    for kind, name, part, whole in counts:
-        low, high = proportion_interval(part, whole, interval, confidence)
-        rows.append((kind, name, part, whole, part / whole if whole else math.nan, low, high))
-    columns = {"kind": pl.String, "name": pl.String, "n": pl.Int64, "whole": pl.Int64}
-    floats = dict.fromkeys(("share", "low", "high"), pl.Float64)
-    return pl.DataFrame(rows, schema={**columns, **floats}, orient="row").with_columns(pl.col(list(floats)).fill_nan(None))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """From phase to dry mass: units, optical path difference, mass (A3.1).
 
-Belongs here: what a pixel's value means, in a vendor's own scale as well, and what a sum of them weighs. Not here: which pixels
-are a cell (`cells`, `outlines`), what is no cell (`background`), opening files (`frames`).
+Belongs here: what a pixel's value means, and what a sum of them weighs. Not here: which pixels are a cell (`cells`), what is no
+cell (`background`), files and their vendors' scales (`plates.timelapses`).
 """
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -116,28 +115,3 @@ class Calibration:
             assert self.wavelength_nm is not None
             return opd_um(self.factor, self.wavelength_nm)
         return self.factor * _UM.get(self.unit, 1.0)
-
-
-def phasics_settings(text: str) -> tuple[float | None, float | None]:
-    """Wavelength in nm and time of day in hours since 1970, of the settings in a SID4 TIFF of Phasics; None where not said.
-
-    The time reads `2016-04-29_17h31m35s.00827`; its last figures are hundred-thousandths of a second.
-    """
-    wavelength = _setting(text, "lambda(nm)")
-    clock = re.match(r"(\d+-\d+-\d+)_(\d+)h(\d+)m(\d+)s[.,](\d+)", _setting(text, "date &amp; heure") or "")
-    hours = None
-    if clock is not None:
-        days = int((np.datetime64(clock[1]) - np.datetime64("1970-01-01")).astype(int))
-        hours = days * 24 + int(clock[2]) + int(clock[3]) / 60 + (int(clock[4]) + int(clock[5]) * 1e-5) / 3600
-    return float(wavelength.replace(",", ".")) if wavelength else None, hours
-
-
-def phasics_opd_nm(pixels: np.ndarray, low: float, high: float, samples: float, wavelength_nm: float | None) -> np.ndarray:
-    """(h, w) float32 OPD in nm of a SID4 page, whose pixels from 0 to `samples` span `low` to `high` wavelengths (or nm)."""
-    span = (high - low) / samples if samples else 0.0
-    return ((pixels * span + low) * (wavelength_nm or 1.0)).astype(np.float32)
-
-
-def _setting(text: str, name: str) -> str | None:
-    found = re.search(rf"<Name>{re.escape(name)}</Name>\s*(?:\\[rn])*\s*<Val>([^<]*)</Val>", text, re.IGNORECASE)
-    return found[1].strip() if found else None

@@ -109,28 +109,15 @@ class Windows:
         return self.start[self.whole & chosen[self.path]]
 
 
-def windows_of(series: PathSeries, first: np.ndarray | None = None) -> Windows:
-    """All windows, stride 1: a path of n points has n - 179, one that is not long enough none.
-
-    first: (paths,) number of the first window that is wanted of each path; a running film's earlier ones were scored already.
-    """
+def windows_of(series: PathSeries) -> Windows:
+    """All windows, stride 1: a path of n points has n - 179, one that is not long enough none."""
     points = np.diff(series.offsets)
     counts = np.maximum(points - WINDOW_POINTS + 1, 0) * series.about["long_enough"].to_numpy()
-    begin = np.zeros_like(counts) if first is None else np.minimum(first, counts)
-    left = counts - begin
-    path = np.repeat(np.arange(len(series)), left)
-    within = np.arange(left.sum()) - np.repeat(np.cumsum(left) - left, left)
-    start = series.offsets[path] + begin[path] + within
+    path = np.repeat(np.arange(len(series)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    start = series.offsets[path] + within
     unknown = np.concatenate([[0], np.cumsum(~series.known)])
     return Windows(start, path, unknown[start + WINDOW_POINTS] == unknown[start])
-
-
-def scored_until(series: PathSeries, hours: float) -> np.ndarray:
-    """(paths,) how many windows of each path end at or before a time of a running film: the first that is new."""
-    ended = np.bincount(
-        np.repeat(np.arange(len(series)), np.diff(series.offsets)), weights=series.hours <= hours + 1e-6, minlength=len(series)
-    )
-    return np.maximum(ended.astype(np.int64) - WINDOW_POINTS + 1, 0)
 
 
 def distinct(series: PathSeries, start: np.ndarray, path: np.ndarray) -> np.ndarray:

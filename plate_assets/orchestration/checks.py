@@ -1,6 +1,6 @@
 """Asset checks: what must hold of a plate's tables before anybody acts on them.
 
-Belongs here: checks on single acquisitions. Not here: drift (an issue of its own science), the checks of schema that the IO
+Belongs here: checks on single acquisitions. Not here: what they look at (`workflows`), the checks of schema that the IO
 managers make on every read and write.
 """
 
@@ -11,9 +11,12 @@ import polars as pl
 
 from plate_assets.orchestration.assets.plates import image_quality
 from plate_assets.orchestration.assets.scoring import quadruplet_calls, well_scores
+from plate_assets.orchestration.assets.training import patch_embeddings
 from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.orchestration.metadata import table_shown
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
+from plate_assets.settings import Settings
 from plate_assets.storage.tables import read_provenance, read_table
 
 FLAGGED_SHARE_LIMIT = 0.2
@@ -88,4 +91,30 @@ def _median(storage: Storage, key: str, like: pl.DataFrame) -> float | None:
     return read_table(path, SCHEMAS["well_scores"])["score"].median()  # type: ignore[return-value]
 
 
-CHECKS = [calls_know_their_origin, most_images_are_sound, scores_are_like_the_history]
+def make_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The checks; how severe drift is, the settings say."""
+    severity = dg.AssetCheckSeverity.ERROR if settings.drift_action == "block" else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(asset=patch_embeddings, additional_deps=["drift_tests"], partitions_def=plate_acquisitions)
+    def drift_test(context: dg.AssetCheckExecutionContext, storage: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+        """Fails where the plate differs from the reference plates more than they differ from each other."""
+        path = storage.table("drift_tests", context.partition_key)
+        if not path.exists():
+            return dg.AssetCheckResult(passed=True, description="not tested: there is no drift reference yet")
+        row = read_table(path, SCHEMAS["drift_tests"]).row(0, named=True)
+        wells = read_table(storage.table("well_drift", context.partition_key), SCHEMAS["well_drift"]).sort("rank")
+        tiles = read_table(storage.table("image_outliers", context.partition_key), SCHEMAS["image_outliers"]).sort("rank")
+        numbers = {name: row[name] for name in ("p_value", "p_floor", "effect", "shift_sd", "statistic", "threshold")}
+        said = f"p = {row['p_value']:.3g}, " if row["p_value"] is not None else ""
+        return dg.AssetCheckResult(
+            passed=row["decision"] != "drift",
+            severity=severity,
+            description=f"{row['decision']}: {said}{row['n_reference_plates']} reference plates {row['reasons']}".strip(),
+            metadata={
+                **{name: value for name, value in numbers.items() if value is not None},
+                "wells that moved most": table_shown(wells.select("Metadata_Well", "witness", "outlier"), 8),
+                "tiles that moved most": table_shown(tiles.select("Metadata_Well", "tile_row", "tile_col", "witness"), 8),
+            },
+        )
+
+    return [calls_know_their_origin, most_images_are_sound, scores_are_like_the_history, drift_test]

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from upath import UPath
 
 from plate_assets.orchestration.people import tell_dagster
 from plate_assets.orchestration.resources import Storage, registry_of, storage_of
 from plate_assets.settings import Settings
+from plate_assets.storage.model_kinds import FORECASTER
 
 TRAINING, EVALUATION = 2, 2  # plates to learn from; plates to judge by; one more is tonight's
 TIMEPOINTS_H = (24.0, 96.0)
+CULTURES = 3
 PRECIPITATING = 0.35  # of the conditions: a screen's plates hold more than a routine's, and few conditions must do
 SAY = Callable[[str], None]
 
@@ -51,10 +54,12 @@ def run_demo(
         tell_dagster("champion", champion, {"author": "demo"})
         say(f"promoted {champion}")
         player.night("scores, calls and reports")
+        film = player.films(seed)
         player.job("morning", {})
         last = storage.report(player.acquisitions(plates[-1:])[-1])
         say(f"done in {time.monotonic() - began:.0f} s")
         say(f"tonight's plate: {last / 'report.html'}")
+        say(f"a film of cells:  {film}")
         say(f"morning page:    {storage.morning_page / 'morning.html'}")
         say(f"open the UI with `make ui`, then {settings.ui_url}")
 
@@ -118,23 +123,50 @@ class Player:
         text = {"Metadata_Plate": pl.String, "Metadata_Timepoint": pl.String}
         return pl.read_csv(out / "truth" / "quadruplets.csv", schema_overrides=text)
 
-    def arrivals(self) -> None:
-        """Let the arrivals sensor look until nothing waits any more, and run what it requests."""
-        sensor = self.definitions.resolve_sensor_def("arrivals")
-        ran = 0
+    def arrivals(self, name: str = "arrivals", job: str = "ingest", what: str = "acquisitions") -> None:
+        """Let a sensor look until nothing waits any more, and run what it requests."""
+        sensor = self.definitions.resolve_sensor_def(name)
+        ran, cursor = 0, None
         for _ in range(self.settings.settle_looks + 2):
             context = dg.build_sensor_context(
-                instance=self.instance, resources=dict(self.definitions.resources or {}), definitions=self.definitions
-            )
+                instance=self.instance, resources=dict(self.definitions.resources or {}), definitions=self.definitions,
+                cursor=cursor,
+            )  # fmt: skip
             tick = sensor(context)
             if not isinstance(tick, dg.SensorResult):
                 continue
+            cursor = tick.cursor
             for request in tick.dynamic_partitions_requests or ():
                 self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
             for request in tick.run_requests or ():
-                self._execute("ingest", partition=request.partition_key, tags=request.tags)
+                assets = tuple(key.path[-1] for key in request.asset_selection or ())
+                self._execute(job, partition=request.partition_key, tags=request.tags, assets=assets)
                 ran += 1
-        self.say(f"{ran} acquisitions let in")
+        self.say(f"{ran} {what} let in")
+
+    def films(self, seed: int) -> UPath:
+        """Cultures whose cells were tracked elsewhere arrive; a forecaster is trained on them, promoted, and judges them."""
+        from plate_assets.orchestration.film_requests import film_request, films_due
+        from plate_assets.workflows.series_files import simulate_tables
+
+        made, root = self.settings.home.resolve() / "simulated" / "cultures", Path(self.settings.timelapses_root)
+        simulate_tables(made, cultures=CULTURES, founders=16, hours=48.0, seed=seed)
+        root.mkdir(parents=True, exist_ok=True)
+        for folder in sorted(path for path in made.iterdir() if path.name != "truth"):
+            folder.rename(root / folder.name)
+        self.arrivals("timelapse_arrivals", "film", "time-lapses")
+        self.job("train_forecaster", {"dry_mass_forecaster": {"epochs": 8, "windows_per_epoch": 8_000, "seed": seed}})
+        forecasters = registry_of(self.settings, FORECASTER)
+        champion = forecasters.promote(
+            forecasters.require_challenger(), "demo", "the demo's reviewer accepts the only challenger"
+        )
+        tell_dagster("forecaster_champion", champion, {"author": "demo"})
+        self.say(f"promoted {champion}")
+        work = films_due(self.instance, self.settings, forecasters)
+        for item in work:
+            self._execute("film", partition=item.acquisition_id, tags=film_request(item).tags, assets=item.assets)
+        self.say(f"night: {len(work)} time-lapses judged")
+        return self.storage.timelapse_report(work[-1].acquisition_id) / "report.html"
 
     def acquisitions(self, plates: list[str]) -> list[str]:
         """Ids of the acquisitions of some plates."""

@@ -12,6 +12,9 @@ import polars as pl
 from upath import UPath
 
 from plate_assets import __version__
+from plate_assets.drift import tables as drift
+from plate_assets.drift.stability import tables as stability
+from plate_assets.dry_mass import tables as dry_mass
 from plate_assets.orchestration.resources import Storage
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table, acquisition_to_table
 from plate_assets.plates.tables import ILLUMINATION, IMAGE_QUALITY
@@ -40,8 +43,29 @@ SCHEMAS: dict[str, TableSchema] = {
         precipitation.LAYOUT_EFFECTS,
         precipitation.ONSET,
         precipitation.COMPARISON,
+        drift.DRIFT_REFERENCE,
+        drift.DRIFT_REFERENCE_TILES,
+        drift.DRIFT_TESTS,
+        drift.DRIFT_NULL,
+        drift.WELL_DRIFT,
+        drift.IMAGE_OUTLIERS,
+        drift.DRIFT_DISCOVERIES,
+        drift.DRIFT_EPISODES,
+        drift.LABELLING_BATCH,
+        stability.STABILITY,
+        stability.ONLINE_AUC,
+        dry_mass.TIMELAPSE_FILES,
+        dry_mass.PHASE_FRAMES,
+        dry_mass.CELL_MASKS,
+        dry_mass.CELL_TRACKS,
+        dry_mass.DRY_MASS_SERIES,
+        dry_mass.DRY_MASS_WINDOWS,
+        dry_mass.WINDOW_ANOMALIES,
+        dry_mass.CELL_ANOMALIES,
+        dry_mass.DRY_MASS_EXPERIMENT,
+        dry_mass.VERDICT_PRECISION,
     )
-}
+} | {"drift_monitor": drift.DRIFT_STEPS}
 
 
 class Lineage:

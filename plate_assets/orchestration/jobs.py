@@ -2,8 +2,11 @@
 
 import dagster as dg
 
+from plate_assets.orchestration.film_night import JUDGING, MEASURING
+from plate_assets.orchestration.night import DRIFT, WATCHING
+
 INGEST = ("acquisition", "image_quality", "illumination")
-SCORE = ("patches", "growth", "patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
+SCORE = (*WATCHING, "patches", "growth", "patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
 CLUSTER = ("training_sample", "embedding_model", "patch_map", "patch_clusters")
 
 ingest_job = dg.define_asset_job(
@@ -34,9 +37,44 @@ compare_job = dg.define_asset_job(
     "compare", dg.AssetSelection.assets("detector_comparison"),
     description="Holds every trained detector against the experts' labels.",
 )  # fmt: skip
+film_job = dg.define_asset_job(
+    "film", dg.AssetSelection.assets(*MEASURING, *JUDGING),
+    description="From a phase time-lapse, or tracks made elsewhere, to its abnormal cells and their report.",
+)  # fmt: skip
+train_forecaster_job = dg.define_asset_job(
+    "train_forecaster", dg.AssetSelection.assets("dry_mass_forecaster"),
+    description="Trains the forecaster of dry mass on measured time-lapses and registers it as challenger.",
+)  # fmt: skip
+verdicts_job = dg.define_asset_job(
+    "verdicts", dg.AssetSelection.assets("verdict_precision"),
+    description="How many of the flags people found right, by class, with intervals.",
+)  # fmt: skip
+experiment_job = dg.define_asset_job(
+    "experiment", dg.AssetSelection.assets("dry_mass_experiment"),
+    description="One of the three experiments: one culture, one culture against another, normal against altered.",
+)  # fmt: skip
+drift_reference_job = dg.define_asset_job(
+    "drift_reference", dg.AssetSelection.assets("drift_reference", "drift_reference_tiles"),
+    description="What known good plates look like; from then on the night embeds and tests every acquisition.",
+)  # fmt: skip
+drift_test_job = dg.define_asset_job(
+    "drift_test", dg.AssetSelection.assets(*DRIFT) | dg.AssetSelection.checks_for_assets("patch_embeddings"),
+    description="Tests one acquisition for drift again.",
+)  # fmt: skip
+stability_job = dg.define_asset_job(
+    "stability", dg.AssetSelection.assets("stability", "online_auc"),
+    description="How detector, embedding and drift tests bear what microscopes do to images.",
+)  # fmt: skip
 morning_job = dg.define_asset_job(
-    "morning", dg.AssetSelection.assets("precipitation_onset", "morning_page"),
-    description="When precipitation first appeared, and the page that lists the night.",
+    "morning",
+    dg.AssetSelection.assets(
+        "precipitation_onset", "drift_discoveries", "drift_monitor", "drift_episodes", "labelling_batch", "morning_page"
+    ),
+    description="When precipitation first appeared, which lines drift since when, and the page that lists the night.",
 )  # fmt: skip
 
-JOBS = [ingest_job, score_job, embed_job, cluster_job, labelled_job, train_job, compare_job, morning_job]
+JOBS = [
+    ingest_job, score_job, embed_job, cluster_job, labelled_job, train_job, compare_job,
+    film_job, train_forecaster_job, verdicts_job, experiment_job,
+    drift_reference_job, drift_test_job, stability_job, morning_job,
+]  # fmt: skip

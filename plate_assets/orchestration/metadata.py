@@ -59,6 +59,14 @@ def reasons_list(flagged: pl.DataFrame, at_most: int = 20) -> str:
     return "\n".join(lines + more)
 
 
+def table_shown(table: pl.DataFrame, at_most: int = 30) -> dg.MarkdownMetadataValue:
+    """The first rows of a table as a table in the UI."""
+    lines = [f"| {' | '.join(table.columns)} |", "|" + "---|" * table.width]
+    for row in table.head(at_most).iter_rows():
+        lines.append("| " + " | ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row) + " |")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
 def missing_list(missing: list[str], at_most: int = 50) -> dict[str, dg.MetadataValue]:
     """The missing images, the first of them only; nothing where none is."""
     more = [f"- and {len(missing) - at_most} more"] if len(missing) > at_most else []

@@ -1,6 +1,6 @@
 """What the night was, read from Dagster's instance and the tables: the input of the morning page.
 
-Belongs here: questions about runs, arrivals and calls since a time. Not here: how the page looks (`precipitation.morning`).
+Belongs here: questions about runs, arrivals and calls since a time. Not here: how the page looks (`pages.morning`).
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import polars as pl
 from dagster import DagsterEventType
 
 from plate_assets.orchestration.arrivals_ledger import read_ledger
-from plate_assets.orchestration.instance_state import IN_FLIGHT, PARTITION_TAG, materialised_acquisitions
+from plate_assets.orchestration.instance_state import IN_FLIGHT, PARTITION_TAG, made_since, materialised_acquisitions
 from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.schedules import due
@@ -20,9 +21,10 @@ from plate_assets.plates.arrivals import Ledger
 from plate_assets.settings import Settings
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
+from plate_assets.workflows.morning import alarms_of, drifted_of, film_of
 
 if TYPE_CHECKING:
-    from plate_assets.precipitation.morning import Arrival, Called, Failure, MorningInputs, Refused, Waiting
+    from plate_assets.pages.morning import Arrival, Called, Failure, Film, MorningInputs, Refused, Waiting
 
 REMEDY = "mend what the error names, then rematerialise the partition in the UI"
 
@@ -36,10 +38,12 @@ def review_night(
     until: datetime,
 ) -> "MorningInputs":
     """Everything that happened between two times, and what still waits."""
-    from plate_assets.precipitation.morning import MorningInputs
+    from plate_assets.pages.morning import MorningInputs
 
     ledger = read_ledger(storage)
     scored = made_since(instance, "plate_report", since)
+    tested = _stored_tables(storage, "drift_tests", made_since(instance, "drift_tests", since))
+    discoveries = _stored_table(storage, "drift_discoveries")
     return MorningInputs(
         since=since,
         until=until,
@@ -51,20 +55,13 @@ def review_night(
         waiting=[*waiting_folders(ledger, materialised_acquisitions(instance)), *queued_runs(instance)],
         refused=list(refused_folders(ledger)),
         stale=[work.acquisition_id for work in due(instance, settings, storage, registry)],
+        films=[_film(storage, key) for key in made_since(instance, "cell_anomalies", since)],
+        alarms=alarms_of(_stored_table(storage, "drift_episodes"), _stored_table(storage, "labelling_batch")),
+        drifted=drifted_of(tested, discoveries, settings.drift_action == "block"),
+        watched=tested.height,
+        note=next(iter(discoveries.filter(pl.col("acquisition").is_in(tested["acquisition"].implode()))["note"]), ""),
         links={"Dagster": settings.ui_url},
     )
-
-
-def made_since(instance: dg.DagsterInstance, asset: str, since: datetime) -> list[str]:
-    """Partitions of an asset that were materialised since then, sorted."""
-    records, cursor, keys = True, None, set()
-    while records:
-        result = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_timestamp=since.timestamp()), limit=1000, cursor=cursor
-        )
-        keys |= {record.partition_key for record in result.records if record.partition_key}
-        records, cursor = result.has_more, result.cursor
-    return sorted(keys)
 
 
 def _arrival(storage: Storage, key: str) -> "Arrival":
@@ -84,6 +81,23 @@ def _called(storage: Storage, key: str) -> "list[Called]":
     return called_of(key, calls, onset, _report(storage, key))
 
 
+def _film(storage: Storage, key: str) -> "Film":
+    cells = read_table(storage.table("cell_anomalies", key), SCHEMAS["cell_anomalies"])
+    made = (storage.timelapse_report(key) / "report.html").exists()
+    return film_of(key, cells, f"../timelapse_report/{key}/report.html" if made else "")
+
+
+def _stored_table(storage: Storage, asset: str) -> pl.DataFrame:
+    """The table of an asset that has no partitions; empty where it was not made yet."""
+    path = storage.table(asset)
+    return read_table(path, SCHEMAS[asset]) if path.exists() else SCHEMAS[asset].empty()
+
+
+def _stored_tables(storage: Storage, asset: str, keys: list[str]) -> pl.DataFrame:
+    made = [read_table(storage.table(asset, key), SCHEMAS[asset]) for key in keys if storage.table(asset, key).exists()]
+    return pl.concat([SCHEMAS[asset].empty(), *made])
+
+
 def _report(storage: Storage, key: str) -> str:
     """The report's address as seen from the morning page, which lies in a folder beside it; empty where there is none."""
     return f"../plate_report/{key}/report.html" if (storage.report(key) / "report.html").exists() else ""
@@ -91,7 +105,7 @@ def _report(storage: Storage, key: str) -> str:
 
 def failures(instance: dg.DagsterInstance, settings: Settings, since: datetime) -> "Iterator[Failure]":
     """Runs that failed and that no later run made good, with the first error of each."""
-    from plate_assets.precipitation.morning import Failure
+    from plate_assets.pages.morning import Failure
 
     runs = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since))
     for run in runs:
@@ -116,7 +130,7 @@ def _first_error(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
 
 def waiting_folders(ledger: Ledger, known: set[str]) -> "Iterator[Waiting]":
     """Folders in the arrivals folder that are not let in yet, with what they wait for."""
-    from plate_assets.precipitation.morning import Waiting
+    from plate_assets.pages.morning import Waiting
 
     for name, kept in sorted(ledger.folders.items()):
         seen = kept.seen
@@ -129,7 +143,7 @@ def waiting_folders(ledger: Ledger, known: set[str]) -> "Iterator[Waiting]":
 
 def refused_folders(ledger: Ledger) -> "Iterator[Refused]":
     """Folders that were refused or stayed broken."""
-    from plate_assets.precipitation.morning import Refused
+    from plate_assets.pages.morning import Refused
 
     for name, kept in sorted(ledger.folders.items()):
         if kept.resting:
@@ -142,7 +156,7 @@ def refused_folders(ledger: Ledger) -> "Iterator[Refused]":
 
 def queued_runs(instance: dg.DagsterInstance) -> "Iterator[Waiting]":
     """Acquisitions with a run that has not ended."""
-    from plate_assets.precipitation.morning import Waiting
+    from plate_assets.pages.morning import Waiting
 
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT)):
         if key := run.tags.get(PARTITION_TAG):

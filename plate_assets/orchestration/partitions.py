@@ -1,8 +1,11 @@
-"""Partitions: one for each acquisition, one for each backbone of the detectors. Nothing else belongs here."""
+"""Partitions: acquisitions of plates, phase time-lapses, backbones of the detectors, experiments. Nothing else belongs here."""
 
 import dagster as dg
 
+from plate_assets.dry_mass.tables import EXPERIMENTS
 from plate_assets.learning.catalogue import BACKBONES
 
 plate_acquisitions = dg.DynamicPartitionsDefinition(name="plate_acquisitions")
 backbones = dg.StaticPartitionsDefinition(list(BACKBONES))
+timelapses = dg.DynamicPartitionsDefinition(name="timelapses")
+experiments = dg.StaticPartitionsDefinition(list(EXPERIMENTS))

@@ -38,6 +38,10 @@ class Storage:
         """The folder of a plate's report."""
         return self.root / "plate_report" / acquisition_id
 
+    def timelapse_report(self, name: str) -> UPath:
+        """The folder of a time-lapse's report."""
+        return self.root / "timelapse_report" / name
+
     def checkpoint(self, name: str) -> Path:
         """The place of a training's checkpoints."""
         return self.checkpoints / name
@@ -61,6 +65,14 @@ class Storage:
     @property
     def expert_labels(self) -> UPath:
         return self.root / "decisions" / "expert_labels"
+
+    @property
+    def drift_lines(self) -> UPath:
+        return self.root / "drift_lines"
+
+    @property
+    def cell_verdicts(self) -> UPath:
+        return self.root / "decisions" / "cell_verdicts"
 
     @property
     def arrivals_ledger(self) -> UPath:

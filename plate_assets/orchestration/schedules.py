@@ -5,11 +5,12 @@ Belongs here: asking the instance and requesting runs. Not here: what is due (`n
 
 import dagster as dg
 
-from plate_assets.orchestration.assets.scoring import version_tag
 from plate_assets.orchestration.instance_state import in_flight, scoring_state
 from plate_assets.orchestration.jobs import morning_job, score_job
-from plate_assets.orchestration.night import Work, plan
+from plate_assets.orchestration.night import Watch, Work, plan
 from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.stored_plates import stored_reference
+from plate_assets.orchestration.tags import version_tag
 from plate_assets.settings import Settings
 from plate_assets.storage.registry import ModelRegistry
 
@@ -58,7 +59,20 @@ def due(instance: dg.DagsterInstance, settings: Settings, storage: Storage, regi
     state = scoring_state(instance)
     scored = [key for key, made in state.items() if "well_scores" in made.assets]
     decisions = current_decisions(storage, settings, scored)
-    return plan(state, champion_tag(registry, settings), decisions, in_flight(instance))
+    return plan(state, champion_tag(registry, settings), decisions, in_flight(instance), watch_of(storage, settings))
+
+
+def watch_of(storage: Storage, settings: Settings) -> Watch | None:
+    """The drift reference in force; None where there is none, or where it is of another embedding model than the present."""
+    from plate_assets.storage.models import bundle_version, is_bundle
+
+    model = storage.model("embedding_model")
+    if not storage.table("drift_reference").exists() or not is_bundle(model):
+        return None
+    reference = stored_reference(storage)
+    if reference.embedding_version != bundle_version(model):
+        return None
+    return Watch(reference.version, version_tag(reference.embedding_version), settings.drift_action == "block")
 
 
 def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

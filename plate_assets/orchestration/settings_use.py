@@ -9,7 +9,10 @@ from plate_assets.plates.readers.told import named_channels, told_objective, tol
 from plate_assets.settings import Settings
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry, NoSuchModel
+from plate_assets.workflows.drift import DriftSettings
+from plate_assets.workflows.drift_monitor import LineSettings
 from plate_assets.workflows.score import CallSettings
+from plate_assets.workflows.timelapse import TimelapseSettings
 
 
 def read_options(settings: Settings) -> ReadOptions:
@@ -29,6 +32,31 @@ def read_options(settings: Settings) -> ReadOptions:
 def view_of(settings: Settings) -> View:
     """What of a well is looked at."""
     return View(settings.channel or None, settings.planes, settings.sites, settings.illumination)
+
+
+def phase_settings(settings: Settings) -> TimelapseSettings:
+    """What holds of a time-lapse where its own `timelapse.json` does not say otherwise."""
+    return TimelapseSettings(
+        unit=settings.phase_unit or None,
+        factor=settings.phase_factor,
+        pixel_um=settings.phase_pixel_um,
+        wavelength_nm=settings.phase_wavelength_nm,
+        alpha_um3_per_pg=settings.phase_alpha,
+        interval_min=settings.phase_interval_min,
+    )
+
+
+def drift_settings(settings: Settings) -> DriftSettings:
+    """How an acquisition is tested for drift."""
+    return DriftSettings(alpha=settings.drift_alpha, null=settings.drift_null, tolerance_h=settings.drift_tolerance_h)
+
+
+def line_settings(settings: Settings) -> LineSettings:
+    """How a line of acquisitions is watched."""
+    return LineSettings(
+        window=settings.drift_window, ert=settings.drift_ert, wells_per_acquisition=settings.drift_wells or None,
+        tolerance_h=settings.drift_tolerance_h,
+    )  # fmt: skip
 
 
 def call_settings(settings: Settings) -> CallSettings:

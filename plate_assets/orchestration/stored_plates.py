@@ -3,6 +3,8 @@
 Belongs here: reading what other assets wrote. Not here: what is done with it (`workflows`).
 """
 
+import polars as pl
+
 from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.settings_use import view_of
@@ -13,7 +15,8 @@ from plate_assets.plates.tables import EXCLUSIONS, ILLUMINATION, IMAGE_QUALITY
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.ledger import read_rows
-from plate_assets.storage.tables import read_table
+from plate_assets.storage.tables import read_provenance, read_table
+from plate_assets.workflows.drift import DriftReference
 from plate_assets.workflows.illumination import lit_fields
 from plate_assets.workflows.references import StoredPlate
 from plate_assets.workflows.score import plate_map_for
@@ -37,6 +40,36 @@ def fields_of(storage: Storage, settings: Settings, key: str, acquisition: Acqui
     """
     table = storage.table("illumination", key)
     return lit_fields(acquisition, view_of(settings), read_table(table, ILLUMINATION) if table.exists() else None)
+
+
+def stored_embeddings(storage: Storage, key: str) -> pl.DataFrame:
+    """The vectors of an acquisition's tiles. TableError where they were not made, with the remedy."""
+    path = storage.table("patch_embeddings", key)
+    if not path.exists():
+        raise ValueError(f"acquisition {key!r} has no embeddings: run the job `embed` for it")
+    return read_table(path, SCHEMAS["patch_embeddings"])
+
+
+def stored_embeddings_version(storage: Storage, key: str) -> str | None:
+    """The embedding model that saw an acquisition; None where none has."""
+    path = storage.table("patch_embeddings", key)
+    return read_provenance(path).model_version if path.exists() else None
+
+
+def stored_reference(storage: Storage) -> DriftReference:
+    """The drift reference. ValueError where there is none, with the remedy."""
+    path = storage.table("drift_reference")
+    if not path.exists():
+        raise ValueError("there is no drift reference: run the job `drift_reference` on known good acquisitions")
+    tiles = read_table(storage.table("drift_reference_tiles"), SCHEMAS["drift_reference_tiles"])
+    return DriftReference(read_table(path, SCHEMAS["drift_reference"]), tiles)
+
+
+def drift_of(storage: Storage, key: str) -> str | None:
+    """Why the calls of an acquisition are withheld: its drift test in words; None where there is no drift, or no test."""
+    path = storage.table("drift_tests", key)
+    row = read_table(path, SCHEMAS["drift_tests"]).row(0, named=True) if path.exists() else {"decision": "none"}
+    return f"drift (p = {row['p_value']:.2g}): calls are withheld" if row["decision"] == "drift" else None
 
 
 def stored_plate(storage: Storage, settings: Settings, key: str) -> StoredPlate:

@@ -197,6 +197,12 @@ def call_quadruplets(
     return QUADRUPLET_CALLS.conform(_withheld(found, without).drop("own"))
 
 
+def withhold_calls(calls: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """QUADRUPLET_CALLS with every call emptied and the reason put to the others; scores stay."""
+    reasons = pl.when(pl.col("reasons") == "").then(pl.lit(reason)).otherwise(pl.col("reasons") + "; " + pl.lit(reason))
+    return QUADRUPLET_CALLS.conform(calls.with_columns(call=pl.lit(None, dtype=pl.Boolean), reasons=reasons))
+
+
 def _withheld(found: pl.DataFrame, without_reference: pl.Expr) -> pl.DataFrame:
     """Empty the calls that must not be made, and say why."""
     empty, unscored, outside = pl.col("role") == "empty", pl.col("score").is_null(), ~pl.col("in_domain")

@@ -231,6 +231,12 @@ class ModelRegistry:
         self._remember(former)
         return self._uri(version)
 
+    def note(self, uri: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a version, which reviewers see on its page. NoSuchModel where it is none of this registry's."""
+        version = self._own_version(uri)
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self.name, version, key, value)
+
     def newest_by_tag(self, tag: str) -> list[ModelVersion]:
         """The newest version for each value of a tag, such as `backbone`, in the order of the values."""
         newest: dict[str, Any] = {}

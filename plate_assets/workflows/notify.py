@@ -1,6 +1,6 @@
 """Telling the lab: a short text posted to a webhook.
 
-Belongs here: the post, its time limit and its tries. Not here: what the text says (`precipitation.morning`), when it is sent.
+Belongs here: the post, its time limit and its tries. Not here: what the text says (`pages.morning`), when it is sent.
 The address is a secret (whoever has it can post): it appears in no message and no log, not even in part.
 """
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from selenium.webdriver.common.by import By
 
-from plate_assets.precipitation.morning import Arrival, Called, Failure, MorningInputs, Refused, Waiting, render_morning
+from plate_assets.pages.morning import Arrival, Called, Failure, MorningInputs, Refused, Waiting, render_morning
 
 pytestmark = pytest.mark.browser
 

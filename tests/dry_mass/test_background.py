@@ -1,5 +1,7 @@
 """The background: found however much cells cover, taken off without them, and reported."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import tifffile
@@ -11,15 +13,18 @@ from plate_assets.dry_mass.background import fit_background, remove_background
 SIDE = 384
 
 
+@cache
 def field(cells, noise=0.01, seed=1, tilt=(0.3, -0.2), curve=0.0, side=SIDE):
     """(h, w) cells as domes of OPD, and the surface they stand on: frame, cells, surface."""
     random = np.random.default_rng(seed)
-    y, x = np.indices((side, side))
-    domes = np.zeros((side, side))
+    domes = np.zeros((side + 60, side + 60))
+    y, x = np.indices((31, 31)) - 15
     for _ in range(cells):
-        radius = random.uniform(9, 15)
-        away = (x - random.uniform(0, side)) ** 2 + (y - random.uniform(0, side)) ** 2
-        domes = np.maximum(domes, 0.2 * random.uniform(0.6, 1.2) * np.sqrt(np.maximum(radius**2 - away, 0)) / radius)
+        radius, left, top = random.uniform(9, 15), *(int(at) for at in random.uniform(15, side + 15, 2))
+        dome = 0.2 * random.uniform(0.6, 1.2) * np.sqrt(np.maximum(radius**2 - x**2 - y**2, 0)) / radius
+        seen = domes[top : top + 31, left : left + 31]
+        np.maximum(seen, dome, out=seen)
+    domes = domes[30:-30, 30:-30]
     right, down = np.linspace(-1, 1, side)[None], np.linspace(-1, 1, side)[:, None]
     surface = 0.7 + tilt[0] * right + tilt[1] * down + curve * (right**2 - down**2)
     return (domes + surface + random.normal(0, noise, domes.shape)).astype(np.float32), domes, surface
@@ -50,14 +55,14 @@ def test_flat_noise_stays_as_it_is():
     assert np.corrcoef(flat.ravel(), noise.ravel())[0, 1] > 0.999
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.floats(-50, 50), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.01, 100))
 def test_a_plane_and_a_factor_more_change_nothing_but_themselves(offset, right, down, factor):
     frame = field(150)[0].astype(float)
     plane = offset + right * np.linspace(-1, 1, SIDE)[None] + down * np.linspace(-1, 1, SIDE)[:, None]
     before = remove_background(frame, fit_background(frame))
     after = remove_background(factor * (frame + plane), fit_background(factor * (frame + plane)))
-    assert after / factor == pytest.approx(before, abs=0.002)
+    assert np.abs(after / factor - before).max() < 0.002
 
 
 def test_the_sum_over_a_cell_is_right_on_a_tilted_noisy_field():
@@ -95,7 +100,7 @@ def test_no_profile_removes_nothing_and_an_offset_only_the_offset():
 
 
 def test_a_background_on_one_side_only_gives_no_tilt_and_says_so():
-    domes = field(2500)[1]
+    domes = field(2500)[1].copy()
     domes[:, :20] = 0
     background = fit_background(domes + np.random.default_rng(0).normal(0, 0.002, domes.shape))
     assert "only its offset was removed" in background.problem

@@ -261,6 +261,7 @@ def test_the_thresholds_are_those_of_the_training_windows_and_paths(learnt, film
         if len(mse):
             scores.append((mse > thresholds["network"]["window"]).mean())
     assert thresholds["network"]["cell"] == pytest.approx(np.mean(scores) + 2 * np.std(scores))
+    assert thresholds["network"]["cell_far"] == pytest.approx(np.mean(scores) + 5 * np.std(scores))
 
 
 def test_the_model_carries_what_scoring_needs_as_plain_parts(learnt):

@@ -15,7 +15,6 @@ from plate_assets.dry_mass.windows import (
     WindowError,
     distinct,
     runs_of,
-    scored_until,
     smoothing_matrix,
     split_paths,
     windows_of,
@@ -92,15 +91,6 @@ def test_windows_of_sisters_are_told_once():
     contents = {series.values[at : at + 180].tobytes() for at in start}
     kept = [series.values[at : at + 180].tobytes() for at in start[found]]
     assert len(kept) == len(set(kept)) == len(contents) < len(start)
-
-
-def test_a_running_film_has_windows_that_end_after_it_was_last_scored():
-    series = series_of(np.full(300, 300.0), np.full(200, 300.0), np.full(90, 300.0))
-    first = scored_until(series, 35.0)  # points 0 to 210 of each path
-    assert first.tolist() == [32, 21, 0]
-    windows = windows_of(series, first)
-    assert (series.hours[windows.start + 179] > 35.0).all()
-    assert np.bincount(windows.path, minlength=3).tolist() == [121 - 32, 0, 0]
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from plate_assets.pages.document import json_block, number, safe_link, ticks
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.report import ReportError, heatmap_png, heatmap_thumbnail, render_report
 from plate_assets.precipitation.report.charts import growth_outliers
-from plate_assets.precipitation.report.page import json_block, safe_link
 from plate_assets.precipitation.report.pictures import encode_heat, encode_picture, grey_scale, shrink_map, to_bytes
 from plate_assets.precipitation.report.plate import CELL, outline
-from plate_assets.precipitation.report.scale import ColourScale, number, ticks
+from plate_assets.precipitation.report.scale import ColourScale
 from plate_assets.precipitation.tables import WELL_SCORES
 from tests.made_plates import made_plate
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
 
+from benchmarks.buoyant_mass import left_out, measured_lineages
 from plate_assets.dry_mass.forecaster import ForecasterError
 from plate_assets.dry_mass.forecaster_training import ForecasterConfig
 from plate_assets.dry_mass.series import lineage_series
+from plate_assets.dry_mass.signs import SignRules
 from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture
-from plate_assets.dry_mass.tables import CELL_ANOMALIES, CELL_TRACKS, WINDOW_ANOMALIES
+from plate_assets.dry_mass.tables import CELL_ANOMALIES, WINDOW_ANOMALIES
 from plate_assets.dry_mass.windows import PathSeries, windows_of
 from plate_assets.storage.models import read_bundle, write_bundle
 from plate_assets.workflows.dry_mass import as_written, run_experiment, score_series, train_forecaster
@@ -57,6 +58,20 @@ def test_the_written_tables_have_the_columns_that_are_promised(film, model):
     assert tables["windows"].columns == ["track_id", "window_start_h", "mse", "abnormal"]
     assert tables["cells"].columns == ["track_id", "score", "abnormal", "first_abnormal_h"]
     assert tables["cells"]["score"].drop_nulls().is_sorted(descending=True)
+
+
+def test_a_path_is_flagged_by_a_far_score_or_a_sign_and_by_score_alone_as_in_the_paper(film, model):
+    limits = model.bundle.architecture["thresholds"]["network"]
+    struck = film["path_id"][0]
+    merged = (pl.col("path_id") == struck) & pl.col("point").is_between(150, 170)
+    table = film.with_columns(dry_mass=pl.when(merged).then(2 * pl.col("dry_mass")).otherwise("dry_mass"))
+    cells = score_series(table, model.bundle, "v1").cells.drop_nulls("score")
+    assert set(cells["threshold"]) == {limits["cell_far"]} and limits["cell_far"] > limits["cell"]
+    assert cells.filter(path_id=struck).select("abnormal", "cause").row(0) == (True, "acquisition")
+    far = cells.filter(pl.col("score") > limits["cell_far"])
+    assert far["abnormal"].all() and (cells.filter("abnormal")["evidence"] != "").sum() >= cells["abnormal"].sum() - far.height
+    paper = score_series(table, model.bundle, "v1", rules=SignRules(flag="score")).cells.drop_nulls("score")
+    assert paper["abnormal"].to_list() == (paper["score"] > limits["cell"]).to_list()
 
 
 class Killed(Exception):
@@ -138,7 +153,19 @@ def test_the_second_experiment_counts_the_flags_that_are_repeated(film, model):
     found = run_experiment("other_culture", model.bundle, "v1", film, other, own=flags)
     assert found.figures["flagged by its own model"] == flags["abnormal"].sum()
     assert found.figures["flagged by both models"] <= found.figures["paths flagged"]
-    assert set(found.scored.cells["Metadata_Timelapse"]) == {"T4"}
+    assert set(found.scored.cells["Metadata_Timelapse"]) == {"T4"} and not found.curves
+
+
+def test_paths_that_are_known_to_be_abnormal_give_a_curve_over_cells(film, model):
+    heavy = film["lineage_id"].unique().sort()[:4]
+    struck = pl.col("lineage_id").is_in(heavy.implode())
+    table = film.with_columns(dry_mass=pl.when(struck).then(3 * pl.col("dry_mass")).otherwise("dry_mass"))
+    known = film.filter(struck).select("Metadata_Timelapse", "path_id").unique()
+    found = run_experiment("same_culture", model.bundle, "v1", table, known=known)
+    assert set(found.curves) == {("cells", name) for name in ("network", "persistence", "linear")}
+    assert found.figures["AUC cells, network"] > 0.95 and found.figures["recall cells, network"] == 1.0
+    other = run_experiment("other_culture", model.bundle, "v1", film, table, known=known)
+    assert other.figures["AUC cells, network"] == found.figures["AUC cells, network"]
 
 
 def test_the_third_experiment_draws_curves_for_the_network_and_both_baselines(film, model):
@@ -172,41 +199,17 @@ def test_an_experiment_that_cannot_be_run_says_what_it_needs(film, model):
 def test_a_model_of_the_papers_own_way_does_not_score_a_running_film(film):
     paper = train_forecaster(film, replace(TINY, parity=True))
     first = score_series(film, paper.bundle, "v1")
+    limit = paper.bundle.architecture["thresholds"]["network"]["cell"]
+    assert first.cells["abnormal"].to_list() == (first.cells["score"] > limit).to_list()  # and no sign flags
     with pytest.raises(ForecasterError, match="train without parity"):
         score_series(film, paper.bundle, "v1", before=first.windows)
-
-
-def measured_lineages(folder) -> dict[str, pl.DataFrame]:
-    """DRY_MASS_SERIES of each experiment of `l1210-buoyant-mass`: a cell ends where the mass halves between two points."""
-    found = {}
-    for (name,), rows in pl.read_csv(folder / "mass_traces_long.csv").group_by("experiment", maintain_order=True):
-        mass, k = rows["buoyant_mass_pg"].to_numpy(), 8
-        median = np.median(sliding_window_view(mass, k), axis=1)
-        fall = np.zeros(len(mass))
-        fall[k : len(mass) - k + 1] = np.log(median[k:] / median[:-k])
-        low = np.flatnonzero(fall < np.log(0.7))
-        groups = np.split(low, np.flatnonzero(np.diff(low) > 60) + 1) if len(low) else []
-        divisions = [group[np.argmin(fall[group])] for group in groups]
-        track = np.searchsorted(divisions, np.arange(len(mass)), side="right")
-        tracks = pl.DataFrame({"track_id": track, "frame": np.arange(len(mass)), "dry_mass": mass, "time_h": rows["time_h"]})
-        found[str(name)] = lineage_series(CELL_TRACKS.conform(tracks.with_columns(
-            Metadata_Timelapse=pl.lit(name), lineage_id=0, unit=pl.lit("pg"), at_edge=False, saturated=False,
-            reasons=pl.lit(""), parent_id=pl.when(pl.col("track_id") > 0).then(pl.col("track_id") - 1),
-        ))).table  # fmt: skip
-    return found
 
 
 def test_measured_lineages_are_forecast_better_than_by_both_baselines_without_alarm_at_divisions(real_data):
     tables = measured_lineages(real_data / "l1210-buoyant-mass")
     long = {name: table for name, table in tables.items() if table["long_enough"].all()}
     assert len(tables) == 7 and len(long) == 4
-    left_out = next(name for name in long if name.startswith("Exp#8"))
-    rest = {name: table for name, table in long.items() if name != left_out}
-    shortest = min(rest, key=lambda name: rest[name].height)
-    split = {(name, int(table["path_id"][0])): "validation" if name == shortest else "train" for name, table in rest.items()}
-    config = ForecasterConfig(epochs=80, patience=30, threshold_on="validation")
-    trained = train_forecaster(list(rest.values()), config, split=split)
-    windows = score_series(long[left_out], trained.bundle, "v1").windows.drop_nulls("mse")
-    mse, persistence, linear = windows.select(pl.col("mse", "mse_persistence", "mse_linear").mean()).row(0)
-    assert windows.height > 400 and mse < 0.5 * min(persistence, linear)
-    assert windows["abnormal"].to_numpy().mean() < 0.05
+    found = left_out(long, next(name for name in long if name.startswith("Exp#8")), epochs=80)
+    assert found["windows"] > 400 and found["MSE"] < 0.5 * min(found["MSE persistence"], found["MSE linear"])
+    assert found["abnormal windows"] < 0.05 and found["divisions"] >= 4
+    assert found["divisions under alarm"] <= 1

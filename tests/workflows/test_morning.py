@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import polars as pl
 from upath import UPath
 
+from plate_assets.pages.morning import MorningInputs
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.tables import IMAGES
-from plate_assets.precipitation.morning import MorningInputs
 from plate_assets.precipitation.tables import ONSET
 from plate_assets.workflows.morning import arrival_of, called_of, rescored_of, write_morning
 from tests.made_plates import made_plate

@@ -16,7 +16,11 @@ class MorningConfig(dg.Config):
     hours: float = 24.0
 
 
-@dg.asset(deps=[precipitation_onset, "plate_report"], group_name="precipitation", kinds={"html"})
+@dg.asset(
+    deps=[precipitation_onset, "plate_report", "drift_discoveries", "drift_episodes", "labelling_batch", "cell_anomalies"],
+    group_name="precipitation",
+    kinds={"html"},
+)
 def morning_page(
     context: dg.AssetExecutionContext,
     config: MorningConfig,
@@ -45,6 +49,9 @@ def morning_page(
             "page": dg.MetadataValue.path(str(page)),
             "arrived": len(night.arrived),
             "called": len(night.called),
+            "abnormal cells": sum(film.n_abnormal for film in night.films),
+            "drifting lines": len(night.alarms),
+            "drifted": len(night.drifted),
             "failed": len(night.failed),
             "waiting": len(night.waiting),
             "refused": len(night.refused),

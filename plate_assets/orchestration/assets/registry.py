@@ -1,4 +1,4 @@
-"""Assets that people make: the champion, the clusters' names, the experts' labels. Dagster shows them; it does not run them."""
+"""Assets that people make: champions, names of clusters, experts' labels, verdicts on cells. Dagster shows them."""
 
 import dagster as dg
 
@@ -20,4 +20,17 @@ expert_labels = dg.AssetSpec(
     group_name="training",
     kinds={"parquet"},
     description="What an expert said of each condition of an evaluation plate (`plate-assets expert-labels`).",
+)
+forecaster_champion = dg.AssetSpec(
+    "forecaster_champion",
+    group_name="models",
+    kinds={"mlflow"},
+    description="The forecaster of dry mass in force. A person moves it: `plate-assets promote --kind forecaster`.",
+)
+cell_verdicts = dg.AssetSpec(
+    "cell_verdicts",
+    group_name="dry_mass",
+    kinds={"parquet"},
+    deps=["cell_anomalies"],
+    description="What a person says of each flagged path, with author and time (`plate-assets annotate`).",
 )

@@ -12,16 +12,14 @@ from plate_assets.orchestration.metadata import described, picture, reasons_list
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.settings_use import bundle_of, call_settings
-from plate_assets.orchestration.stored_plates import fields_of
+from plate_assets.orchestration.stored_plates import drift_of, fields_of
+from plate_assets.orchestration.tags import DECISIONS_TAG, MODEL_TAG, version_tag
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.registry import ModelRegistry
-
-MODEL_TAG = "plate_assets/model"
-DECISIONS_TAG = "plate_assets/decisions"
 
 _of_acquisition: dict[str, Any] = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
 
@@ -109,11 +107,6 @@ def patch_scores(
     return dg.MaterializeResult(value=scored, metadata=model_facts(bundle, version), tags={MODEL_TAG: version_tag(version)})
 
 
-def version_tag(version: str) -> str:
-    """A model version as a Dagster tag's value, which allows neither `:` nor `/` at its start: `precipitation-detector.3`."""
-    return version.removeprefix("models:/").replace("/", ".").replace(":", ".")
-
-
 @dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.WELL_SCORES))
 def well_scores(
     context: dg.AssetExecutionContext,
@@ -146,22 +139,29 @@ def well_scores(
 
 
 @dg.asset(
-    **_of_acquisition, kinds={"polars", "scikitlearn"}, io_manager_key="tables", metadata=described(tables.QUADRUPLET_CALLS)
+    **_of_acquisition,
+    deps=["drift_tests"],  # its calls may be withheld for drift
+    kinds={"polars", "scikitlearn"},
+    io_manager_key="tables",
+    metadata=described(tables.QUADRUPLET_CALLS),
 )
 def quadruplet_calls(
     context: dg.AssetExecutionContext,
     well_scores: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
     registry: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """One row for each condition: its score, how isolated it is among the reference plates, and the call."""
     from plate_assets.precipitation.figures import anomaly_histogram
-    from plate_assets.precipitation.quadruplets import call_quadruplets
+    from plate_assets.precipitation.quadruplets import call_quadruplets, withhold_calls
     from plate_assets.workflows.score import reference_of
 
     calling = call_settings(settings)
     reference = reference_of(bundle_of(registry, settings, well_scores["model_version"][0])) if well_scores.height else None
     calls = call_quadruplets(well_scores, reference, contamination=calling.contamination, method=calling.method)
+    if settings.drift_action == "block" and (drift := drift_of(storage, context.partition_key)):
+        calls = withhold_calls(calls, drift)
     called = calls.filter(pl.col("call"))
     metadata: dict = {
         "conditions": calls.height,

@@ -13,6 +13,7 @@ from plate_assets.orchestration.metadata import described, picture, said
 from plate_assets.orchestration.partitions import backbones, plate_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
+from plate_assets.orchestration.tags import EMBEDDING_TAG, version_tag
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -133,7 +134,9 @@ def patch_embeddings(
     prepare_arithmetic(settings.threads)
     version = bundle_version(storage.model("embedding_model"))
     table = embed(patches, embedding_model, version, progress=said(context, "tiles embedded"))
-    return dg.MaterializeResult(value=table, metadata={"tiles": table.height, "embedding model": version})
+    return dg.MaterializeResult(
+        value=table, metadata={"tiles": table.height, "embedding model": version}, tags={EMBEDDING_TAG: version_tag(version)}
+    )
 
 
 class MapConfig(dg.Config):

@@ -17,8 +17,8 @@ from plate_assets.plates.timelapses.folder import sort_files
 
 @dataclass(frozen=True)
 class SeenTimelapse:
-    """One folder at one look. signature: of its files (`Listing.signature`); copying: whether a copy into it goes on; error: why
-    it cannot be let in."""
+    """One folder at one look. signature: of its files (`Listing.signature`); copying: whether a copy into it goes on; error:
+    why it cannot be let in."""
 
     name: str
     signature: str
@@ -28,7 +28,7 @@ class SeenTimelapse:
 
 @dataclass(frozen=True)
 class TimelapseDecision:
-    """start: let in now; waiting: still changing; broken: with a reason. looks: name -> (signature, how many looks found it)."""
+    """start: let in now; waiting: still changing; broken: with a reason. looks: name -> (signature, looks that found it)."""
 
     start: tuple[SeenTimelapse, ...]
     waiting: tuple[SeenTimelapse, ...]

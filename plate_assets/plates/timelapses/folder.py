@@ -1,7 +1,7 @@
 """A time-lapse's folder: which of its files are frames, outlines or tracks, and what `timelapse.json` says of them.
 
-Belongs here: roles of files, by their names and places alone. Not here: reading frames (`frames`), outlines (`outline_files`) or
-tracks (`dry_mass`), when a folder is complete (`arrivals`).
+Belongs here: roles of files, by their names and places alone. Not here: reading frames (`frames`), outlines
+(`outline_files`) or tracks (`dry_mass`), when a folder is complete (`arrivals`).
 """
 
 import json
@@ -45,9 +45,9 @@ class TimelapseFiles:
 def sort_files(listing: Listing) -> TimelapseFiles:
     """Sort the files of a folder by their role.
 
-    Images in the folder itself or in one folder below it are frames; in a folder called `outlines`, `masks` or `labels` they
-    are label images. A `.zip` beside frames is an ImageJ ROI archive, one alone a Phasics time-lapse. Without images, tables are
-    tracks. Raises TimelapseError where there is nothing, or where two readings are possible.
+    Images in the folder itself or in one folder below it are frames; in a folder called `outlines`, `masks` or `labels`
+    they are label images. A `.zip` beside frames is an ImageJ ROI archive, one alone a Phasics time-lapse. Without images,
+    tables are tracks. Raises TimelapseError where there is nothing, or where two readings are possible.
     """
     paths = [entry.path for entry in listing.entries]
     told = next((path for path in paths if path.lower() == TOLD), None)
@@ -62,7 +62,7 @@ def sort_files(listing: Listing) -> TimelapseFiles:
     if len(frames) > 1:
         raise TimelapseError(
             f"{listing.root} holds images in {len(frames)} folders ({', '.join(sorted(name or '.' for name in frames)[:4])}): "
-            f"a time-lapse has its frames in one; call a folder of label images {OUTLINE_FOLDERS[0]!r}, or split the time-lapses"
+            f"a time-lapse has its frames in one; call a folder of label images {OUTLINE_FOLDERS[0]!r}, or split the folder"
         )
     if frames:
         return _of_frames(listing, next(iter(frames.values())), labels, archives, told, paths)
@@ -82,7 +82,7 @@ def _of_frames(
     given = [*labels, *archives]
     if len(given) > 1:
         raise TimelapseError(
-            f"{listing.root} holds several sets of outlines ({', '.join(given[:4])}): leave one, as a ROI archive or as a folder"
+            f"{listing.root} holds several sets of outlines ({', '.join(given[:4])}): leave one, an archive or a folder"
         )
     return _files(FRAMES, frames, given[0] if given else None, told, paths)
 
@@ -98,7 +98,7 @@ def told_of(content: bytes, where: str, allowed: Mapping[str, tuple[type, ...]])
     try:
         said = json.loads(content)
     except ValueError as error:
-        raise TimelapseError(f"{where} is no JSON ({error}): write it as {{\"unit\": \"nm\", \"interval_min\": 10}}") from error
+        raise TimelapseError(f'{where} is no JSON ({error}): write it as {{"unit": "nm", "interval_min": 10}}') from error
     if not isinstance(said, dict):
         raise TimelapseError(f"{where} holds a {type(said).__name__}: names with their values are needed")
     for name, value in said.items():

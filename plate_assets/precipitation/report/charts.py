@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from plate_assets.pages.document import number, ticks
 from plate_assets.plates.layout import row_letters
 from plate_assets.precipitation.report.inputs import ReportInputs
-from plate_assets.precipitation.report.scale import number, ticks
 
 WIDTH, HEIGHT = 620, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 50

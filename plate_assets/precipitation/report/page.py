@@ -1,74 +1,27 @@
 """The page: tables and pictures put into the template, with everything escaped and nothing fetched.
 
-Belongs here: what the page says and in which order. Not here: looks (`report.css`), behaviour (`report.js`).
+Belongs here: what the page says and in which order. Not here: looks (`pages`), behaviour (`report.js`).
 """
 
 import base64
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from plate_assets.pages.document import content_security_policy, environment, json_block, look, number, source
 from plate_assets.plates.tables import IMAGE_QUALITY
 from plate_assets.precipitation.report import charts
 from plate_assets.precipitation.report.inputs import ReportInputs
 from plate_assets.precipitation.report.pictures import PicturePlan, encode_wells, heat_palette, plan_pictures
 from plate_assets.precipitation.report.plate import STATES, PlateDrawing, draw_plate
-from plate_assets.precipitation.report.scale import number
 from plate_assets.precipitation.tables import GROWTH, LAYOUT_EFFECTS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
 
+PACKAGE = "plate_assets.precipitation.report"
 NEXT_BELOW = 4  # conditions shown below the called ones, so that a reader sees what just escaped
 SHOWN_WITHOUT_CALLS = 12
-
-
-@cache
-def environment() -> Environment:
-    """The templates' environment: every value is escaped, an unknown name is an error."""
-    made = Environment(
-        loader=PackageLoader("plate_assets.precipitation.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["number"] = number
-    made.filters["safe_link"] = safe_link
-    return made
-
-
-def source(name: str) -> str:
-    """A style sheet or script of the package, as text."""
-    return (files("plate_assets.precipitation.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def safe_link(address: str) -> str:
-    """The address where it leads to a page or a file, `#` where it would run something (`javascript:` and its like)."""
-    head = "".join(address.split()).lower().partition(":")
-    leads = not head[1] or head[0] in ("http", "https", "file") or any(c in head[0] for c in "/?#")
-    return address if leads else "#"
-
-
-def content_security_policy(style: str, script: str) -> str:
-    """Nothing is fetched, only this style sheet and this script take effect, pictures are data alone."""
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    own = f"style-src {digest(style)}; script-src {digest(script)}"
-    return f"default-src 'none'; img-src data:; {own}; base-uri 'none'; form-action 'none'"
-
-
-def json_block(value: object) -> Markup:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _finite(value: Any) -> Any:
@@ -208,13 +161,13 @@ def render_report(inputs: ReportInputs) -> str:
     profiles = [
         charts.layout_profiles(inputs, plate.key, {well: fact[plate.key] for well, fact in facts.items()}) for plate in plates
     ]
-    style, script = source("report.css"), source("report.js")
+    style, script = look(), source(PACKAGE, "report.js")
     pictures = (
         (well, json_block(found))
         for well, found in encode_wells(wells, detailed, plan, inputs.well_picture, inputs.well_heat, inputs.heat_scale)
     )
     return (
-        environment()
+        environment(PACKAGE)
         .get_template("report.html")
         .render(
             inputs=inputs,

@@ -3,7 +3,6 @@
 Belongs here: shrinking and encoding. Not here: reading images (`plates.images`), making maps (`detector`).
 """
 
-import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from math import sqrt
 
 import numpy as np
 from PIL import Image
+
+from plate_assets.pages.document import data_uri
 
 BASE64 = 4 / 3
 SAMPLE = 12  # wells that are looked at before the page is made, for the grey scale and the bytes of a pixel
@@ -88,10 +89,6 @@ def encode_heat(heat: np.ndarray, scale: tuple[float, float], side_px: int = MAP
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True, transparency=opacity.tobytes())
     return out.getvalue()
-
-
-def data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def plan_pictures(

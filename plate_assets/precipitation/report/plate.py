@@ -6,9 +6,10 @@ Belongs here: geometry and words of a plate drawing, for SVG and PNG alike. Not 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from plate_assets.pages.document import number
 from plate_assets.plates.layout import PlateFormat, Well, row_letters
 from plate_assets.precipitation.report.inputs import ReportInputs
-from plate_assets.precipitation.report.scale import ColourScale, number
+from plate_assets.precipitation.report.scale import ColourScale
 
 STATES = {
     "scored": "scored",

@@ -1,14 +1,16 @@
 """Colour scales and axes: from numbers to colours, ticks and text.
 
-Belongs here: scales that people with any colour vision can read, their ticks, how a number is written. Not here: shapes.
+Belongs here: scales that people with any colour vision can read. Not here: shapes.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, floor, isfinite, log10
+from math import isfinite
 
 import numpy as np
+
+from plate_assets.pages.document import ticks
 
 
 @cache
@@ -56,29 +58,3 @@ class ColourScale:
 
     def ticks(self) -> list[float]:
         return ticks(self.lo, self.hi)
-
-
-def ticks(lo: float, hi: float, about: int = 5) -> list[float]:
-    """Round numbers between lo and hi, some `about` of them."""
-    if not (isfinite(lo) and isfinite(hi)) or hi <= lo:
-        return [lo]
-    raw = (hi - lo) / about
-    power = 10.0 ** floor(log10(raw))
-    step = next(power * m for m in (1, 2, 2.5, 5, 10) if raw <= power * m * 1.0001)
-    first, last = ceil(lo / step - 1e-9), floor(hi / step + 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
-
-
-def number(value: object) -> str:
-    """A number as people read it: four digits that count, a dash where there is none."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | np.integer):
-        return str(int(value))
-    if isinstance(value, float | np.floating):
-        if not isfinite(value):
-            return "–"
-        return f"{float(value):.0f}" if 1e4 <= abs(value) < 1e9 else f"{float(value):.4g}"
-    return str(value)

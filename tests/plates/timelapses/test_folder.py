@@ -56,7 +56,7 @@ def test_what_is_told_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{", "is no JSON"), (b"[1]", "holds a list"), (b'{"interval": 6}', "'interval' is none of channel, interval_min, unit"),
+        (b"{", "is no JSON"), (b"[1]", "holds a list"), (b'{"interval": 6}', "'interval' is none of channel, interval_min"),
         (b'{"interval_min": "6"}', "a number is needed"), (b'{"channel": 1.5}', "a whole number is needed"),
         (b'{"channel": true}', "a whole number is needed"), (b'{"unit": 3}', "a text is needed"), (b"\xff\xfe", "is no JSON"),
     ],

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from plate_assets.precipitation.report.page import content_security_policy, environment, source
+from plate_assets.pages.document import content_security_policy, environment, look, source
 
+PACKAGE = "plate_assets.pages"
 SHORT_LINES = 8  # conditions and failures named in the short text; the rest is counted
 
 
@@ -89,8 +90,47 @@ class Rescored:
 
 
 @dataclass(frozen=True)
+class Film:
+    """A time-lapse that was judged in the night. worst: its most abnormal cells in words."""
+
+    name: str
+    n_paths: int
+    n_scored: int
+    n_abnormal: int
+    n_acquisition: int = 0  # abnormal ones that the microscope may be the cause of
+    worst: str = ""
+    report: str = ""
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """An acquisition that drifted. named: also where the night's tests are judged together."""
+
+    acquisition_id: str
+    p_value: float | None
+    effect: float | None
+    named: bool
+    why: str = ""
+    withheld: bool = False  # whether its calls were
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A line of acquisitions whose alarm is open: since when, and how many tiles wait for a person."""
+
+    line: str
+    since: datetime
+    opened_by: str
+    alarms: int
+    to_label: int = 0
+
+
+@dataclass(frozen=True)
 class MorningInputs:
-    """One night. champion is the model in force, None where none is; stale are plates that still wait for it."""
+    """One night. champion is the model in force, None where none is; stale are plates that still wait for it.
+
+    watched: acquisitions that were tested for drift; note: what their tests could not have found.
+    """
 
     since: datetime
     until: datetime
@@ -103,6 +143,11 @@ class MorningInputs:
     refused: Sequence[Refused] = ()
     rescored: Sequence[Rescored] = ()
     stale: Sequence[str] = ()
+    films: Sequence[Film] = ()
+    alarms: Sequence[Alarm] = ()
+    drifted: Sequence[Drifted] = ()
+    watched: int = 0
+    note: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
 
     def called_by_plate(self) -> list[tuple[str, list[Called]]]:
@@ -116,7 +161,19 @@ class MorningInputs:
     def quiet(self) -> bool:
         """True where nothing happened and nothing needs a person."""
         return not any(
-            (self.arrived, self.scored, self.called, self.failed, self.waiting, self.refused, self.rescored, self.stale)
+            (
+                self.arrived,
+                self.scored,
+                self.called,
+                self.failed,
+                self.waiting,
+                self.refused,
+                self.rescored,
+                self.stale,
+                self.films,
+                self.alarms,
+                self.drifted,
+            )
         )
 
 
@@ -141,14 +198,18 @@ def headline(inputs: MorningInputs) -> str:
     )
     parts = [found, f"{counted(len(inputs.arrived), 'plate')} arrived", f"{inputs.scored} scored"]
     parts += [f"{len(inputs.failed)} failed"] * bool(inputs.failed) + [f"{len(inputs.refused)} refused"] * bool(inputs.refused)
+    cells = sum(film.n_abnormal for film in inputs.films)
+    parts += [f"{counted(cells, 'abnormal cell')} in {counted(len(inputs.films), 'film')}"] * bool(inputs.films)
+    parts += [f"{counted(len(inputs.alarms), 'line')} drifting"] * bool(inputs.alarms)
+    parts += [f"{counted(len(inputs.drifted), 'plate')} drifted"] * bool(inputs.drifted)
     parts += [f"{len(inputs.waiting)} waiting"] * bool(inputs.waiting) + [f"{len(inputs.stale)} stale"] * bool(inputs.stale)
     return ", ".join(parts) + "."
 
 
 def render_morning(inputs: MorningInputs) -> str:
     """The page: self-contained HTML without a script; every name on it is escaped."""
-    style = source("report.css") + source("morning.css")
-    made = environment()
+    style = look() + source(PACKAGE, "morning.css")
+    made = environment(PACKAGE)
     return made.get_template("morning.html").render(
         inputs=inputs, style=Markup(style), headline=headline(inputs), policy=content_security_policy(style, "")
     )
@@ -164,6 +225,11 @@ def morning_text(inputs: MorningInputs, page: str = "") -> str:
         for call in called[:SHORT_LINES]
     ]
     lines += [f"  and {len(called) - SHORT_LINES} more"] * (len(called) > SHORT_LINES)
+    lines += [f"≈ {a.line} drifts since {a.since:%Y-%m-%d %H:%M}, {a.to_label} tiles to label" for a in inputs.alarms]
+    lines += [f"≈ {d.acquisition_id} drifted{', calls withheld' if d.withheld else ''}" for d in inputs.drifted[:SHORT_LINES]]
+    lines += [f"• {film.name}: {counted(film.n_abnormal, 'abnormal cell')}" for film in inputs.films if film.n_abnormal][
+        :SHORT_LINES
+    ]
     troubles = [f"✗ {f.acquisition_id}, {f.step}: {f.why} → {f.remedy}" for f in inputs.failed]
     troubles += [f"✗ {r.acquisition_id} refused: {r.why} → {r.remedy}" for r in inputs.refused]
     lines += [" ".join(line.split())[:300] for line in troubles[:SHORT_LINES]]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from plate_assets.precipitation.morning import (
+from plate_assets.pages.morning import (
     Arrival,
     Called,
     Failure,

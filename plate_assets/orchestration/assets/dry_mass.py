@@ -1,0 +1,272 @@
+"""The assets of dry mass that rest on a model: forecaster, abnormal windows and cells, report, experiments, precision."""
+
+from typing import Any, Literal
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.dry_mass import tables
+from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.orchestration.assets.registry import cell_verdicts, forecaster_champion
+from plate_assets.orchestration.instance_state import film_state
+from plate_assets.orchestration.metadata import described, picture, said, table_shown
+from plate_assets.orchestration.partitions import experiments, timelapses
+from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.stored_films import film_of, made_before
+from plate_assets.orchestration.tags import MODEL_TAG, version_tag
+from plate_assets.settings import Settings
+from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.tables import read_table
+
+_of_timelapse: dict[str, Any] = {"partitions_def": timelapses, "group_name": "dry_mass", "code_version": "1"}
+
+
+class ForecasterConfig(dg.Config):
+    """What is trained, on which time-lapses (all that are measured, where none is named), and the budget."""
+
+    timelapses: list[str] = []
+    features: list[str] = ["dry_mass"]  # of dry_mass, area, thickness, speed; the first is dry_mass
+    padding: Literal["valid", "same"] = "valid"
+    parity: bool = False  # the paper's own split by path and normalisation, which leak
+    threshold: Literal["mean_2std", "quantile_0.975", "quantile_0.95"] = "mean_2std"
+    threshold_on: Literal["train", "validation"] = "train"
+    cell_threshold: float = -1.0  # of the score A; below 0: mean + 2 standard deviations of the training paths
+    epochs: int = 60
+    seconds: float = 3_600.0
+    windows_per_epoch: int = 50_000
+    seed: int = 0
+
+
+class ExperimentConfig(ForecasterConfig):
+    """The cultures of an experiment: `timelapses` is the one that is trained on, `other` the one it is compared with."""
+
+    other: list[str] = []
+
+
+def training_of(config: ForecasterConfig):
+    """The science's own configuration of a training."""
+    from plate_assets.dry_mass.forecaster_training import ForecasterConfig as Training
+
+    return Training(
+        features=tuple(config.features), padding=config.padding, parity=config.parity,  # pyright: ignore[reportArgumentType]
+        threshold=config.threshold, threshold_on=config.threshold_on,
+        cell_threshold=None if config.cell_threshold < 0 else config.cell_threshold, epochs=config.epochs,
+        seconds=config.seconds, windows_per_epoch=config.windows_per_epoch, seed=config.seed,
+    )  # fmt: skip
+
+
+def stored_series(storage: Storage, names: list[str]) -> list[pl.DataFrame]:
+    """DRY_MASS_SERIES of the time-lapses."""
+    return [read_table(storage.table("dry_mass_series", name), tables.DRY_MASS_SERIES) for name in names]
+
+
+def measured(instance: dg.DagsterInstance) -> list[str]:
+    """Time-lapses whose series and windows are there."""
+    return sorted(name for name, film in film_state(instance).items() if "dry_mass_windows" in film.assets)
+
+
+@dg.asset(group_name="dry_mass", code_version="1", deps=["dry_mass_windows"], kinds={"torch", "mlflow"}, pool="torch")
+def dry_mass_forecaster(
+    context: dg.AssetExecutionContext,
+    config: ForecasterConfig,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    forecasters: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """The 1D network that forecasts 10 h of dry mass from 20 h, registered in MLflow as challenger."""
+    from plate_assets.workflows.register_forecaster import train_and_register_forecaster
+
+    prepare_arithmetic(settings.threads)
+    names = config.timelapses or measured(context.instance)
+    registered = train_and_register_forecaster(
+        stored_series(storage, names), training_of(config), forecasters,
+        checkpoint=storage.checkpoint("dry_mass_forecaster.safetensors"), run_id=context.run.run_id,
+        progress=said(context, "epochs"),
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "model": registered.version.uri,
+            "time-lapses": ", ".join(names),
+            **registered.facts,
+            **{title: picture(png, title) for title, png in registered.figures.items()},
+        }
+    )
+
+
+@dg.asset(
+    **_of_timelapse,
+    deps=[forecaster_champion, "dry_mass_windows"],
+    kinds={"torch", "polars"},
+    io_manager_key="tables",
+    metadata=described(tables.WINDOW_ANOMALIES),
+    pool="torch",
+)
+def window_anomalies(
+    context: dg.AssetExecutionContext,
+    dry_mass_series: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    forecasters: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """How far each window's forecast lies from what was measured. Of a film that grew, only new windows are forecast."""
+    from plate_assets.dry_mass.figures import error_histogram
+    from plate_assets.workflows.dry_mass import judge_windows
+
+    prepare_arithmetic(settings.threads)
+    version = forecasters.version_of(settings.dry_mass_model)
+    tags = {MODEL_TAG: version_tag(version)}
+    before = made_before(context, storage, tags)
+    judged = judge_windows(
+        dry_mass_series, forecasters.load(version), version, before=before, progress=said(context, "windows")
+    )
+    table = judged.windows
+    title = f"Forecast errors of {context.partition_key}"
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "model": version,
+            "windows": table.height,
+            "newly forecast": judged.n_forecast,
+            "beside a gap": table["mse"].null_count(),
+            "abnormal": int(table["abnormal"].sum() or 0),
+            "mean error": table["mse"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
+            "of persistence": table["mse_persistence"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
+            "of linear growth": table["mse_linear"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
+            "threshold": table["threshold"].first() or 0.0,  # pyright: ignore[reportArgumentType]
+            **({"errors": picture(error_histogram(table, title), title)} if table["mse"].count() else {}),
+        },
+        tags=tags,
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.CELL_ANOMALIES))
+def cell_anomalies(
+    dry_mass_series: pl.DataFrame,
+    window_anomalies: pl.DataFrame,
+    cell_tracks: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    forecasters: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """One row for each path: the share of its windows that are abnormal, since when, and whether the microscope may be why."""
+    from plate_assets.workflows.dry_mass import judge_cells
+
+    version = window_anomalies["model_version"][0] if window_anomalies.height else settings.dry_mass_model
+    version = forecasters.version_of(version)
+    cells = judge_cells(dry_mass_series, window_anomalies, forecasters.load(version), version, tracks=cell_tracks)
+    flagged = cells.filter(pl.col("abnormal")).sort("score", descending=True)
+    return dg.MaterializeResult(
+        value=cells,
+        metadata={
+            "paths": cells.height,
+            "scored": cells["score"].count(),
+            "abnormal": flagged.height,
+            "of them acquisition": flagged.filter(pl.col("cause") == "acquisition").height,
+            "threshold": cells["threshold"].first() or 0.0,  # pyright: ignore[reportArgumentType]
+            "most abnormal": table_shown(flagged.select("path_id", "score", "first_abnormal_h", "cause", "evidence"), 20),
+        },
+    )
+
+
+@dg.asset(
+    **_of_timelapse,
+    deps=[cell_verdicts],
+    kinds={"html"},
+    metadata={"what": "report.html, overview.png, windows.csv, cells.csv"},
+)
+def timelapse_report(
+    context: dg.AssetExecutionContext,
+    timelapse: pl.DataFrame,
+    phase_frames: pl.DataFrame,
+    cell_masks: pl.DataFrame,
+    cell_tracks: pl.DataFrame,
+    dry_mass_series: pl.DataFrame,
+    window_anomalies: pl.DataFrame,
+    cell_anomalies: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    forecasters: dg.ResourceParam[ModelRegistry],
+) -> dg.MaterializeResult:
+    """One self-contained page for a film: its most abnormal cells with curve, forecast and film strip; its tables as CSV."""
+    from plate_assets.workflows.film_strips import film_strips
+    from plate_assets.workflows.timelapse_report import most_abnormal, write_timelapse_report
+
+    name = context.partition_key
+    version = cell_anomalies["model_version"][0] if cell_anomalies.height else forecasters.version_of(settings.dry_mass_model)
+    film = film_of(timelapse, settings)
+    shown = most_abnormal(cell_anomalies, window_anomalies, STRIPS)
+    strips = {}
+    if film is not None and shown:
+        cut = film_strips(film.frames, phase_frames, cell_masks, cell_tracks, shown, film.folder.settings, film.calibration)
+        strips = dict(zip(shown, cut, strict=True))
+    folder = storage.timelapse_report(name)
+    written = write_timelapse_report(
+        folder, name, dry_mass_series, window_anomalies, cell_anomalies, forecasters.load(version), version,
+        annotations=read_rows(storage.cell_verdicts, tables.ANNOTATIONS), strips=strips,
+        pixel_um=film.calibration.pixel_um if film else None,
+        links={"Dagster": f"{settings.ui_url}/assets/timelapse_report?partition={name}"},
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(written.report)),
+            "abnormal cells": int(cell_anomalies["abnormal"].sum() or 0),
+            "film strips": len(strips),
+            "page (kB)": written.page_bytes / 1000,
+            "overview": picture(written.overview.read_bytes(), f"Abnormal windows of {name}"),
+        }
+    )
+
+
+STRIPS = 20  # cells whose film strips are cut for the page
+
+
+@dg.asset(
+    partitions_def=experiments,
+    group_name="dry_mass",
+    code_version="1",
+    deps=["dry_mass_windows"],
+    kinds={"torch", "polars"},
+    io_manager_key="tables",
+    metadata=described(tables.DRY_MASS_EXPERIMENT),
+    pool="torch",
+)
+def dry_mass_experiment(
+    context: dg.AssetExecutionContext,
+    config: ExperimentConfig,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """One of the paper's three experiments: one culture, one against another, normal against altered; baselines beside it."""
+    from plate_assets.dry_mass.figures import roc_figure
+    from plate_assets.workflows.experiments import conduct
+
+    prepare_arithmetic(settings.threads)
+    found = conduct(
+        context.partition_key, stored_series(storage, config.timelapses or measured(context.instance)),
+        stored_series(storage, config.other), training_of(config),
+        checkpoint=storage.checkpoint(f"dry_mass_experiment-{context.partition_key}.safetensors"),
+        progress=lambda what: said(context, what),
+    )  # fmt: skip
+    drawn = {
+        f"ROC over {level}": picture(
+            roc_figure(curves, f"{context.partition_key}: ROC over {level}", level), f"ROC over {level}"
+        )
+        for level, curves in found.curves_by_level().items()
+    }
+    return dg.MaterializeResult(value=found.table, metadata={**found.headline(), **drawn})
+
+
+@dg.asset(
+    group_name="dry_mass",
+    code_version="1",
+    deps=[cell_verdicts],
+    kinds={"polars"},
+    io_manager_key="tables",
+    metadata=described(tables.VERDICT_PRECISION),
+)
+def verdict_precision(cell_anomalies: pl.DataFrame, storage: dg.ResourceParam[Storage]) -> dg.MaterializeResult:
+    """Of the flags that people judged, how many were right: overall and by class, each with its interval."""
+    from plate_assets.dry_mass.verdicts import verdict_precision as measure
+
+    table = measure(read_rows(storage.cell_verdicts, tables.ANNOTATIONS), cell_anomalies)
+    return dg.MaterializeResult(value=table, metadata={"table": table_shown(table)})

@@ -1,0 +1,101 @@
+"""The stability study as assets: how detector, embedding and drift tests bear what microscopes do to images."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from plate_assets.drift.stability import tables
+from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.orchestration.assets.registry import champion
+from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.orchestration.metadata import described, picture, said
+from plate_assets.orchestration.resources import Storage
+from plate_assets.settings import Settings
+from plate_assets.storage.arrays import Stack
+from plate_assets.storage.models import ModelBundle
+from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.tables import read_table
+
+_study: dict[str, Any] = {"group_name": "drift", "code_version": "1"}
+
+
+class StabilityConfig(dg.Config):
+    """What is studied; without a list every corruption at every level."""
+
+    corruptions: list[str] = []
+    most_units: int = 192
+    tiles_per_unit: int = 2
+    streams: int = 100
+    seeds: int = 5
+    seed: int = 0
+
+
+@dg.multi_asset(
+    outs={
+        schema.name: dg.AssetOut(io_manager_key="tables", metadata=described(schema), kinds={"torch", "polars"}, **_study)
+        for schema in (tables.STABILITY, tables.ONLINE_AUC)
+    },
+    deps=[champion, "labelled_patches"],
+    pool="torch",
+)
+def stability_study(
+    context: dg.AssetExecutionContext,
+    config: StabilityConfig,
+    training_sample: Stack,
+    embedding_model: ModelBundle,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+    registry: dg.ResourceParam[ModelRegistry],
+):
+    """Quality against severity for every corruption, missed drift, and the online test's AUC beside the thesis's tables."""
+    from plate_assets.drift.stability.alarms import OfflineTrial, OnlineTrial
+    from plate_assets.storage.models import bundle_version
+    from plate_assets.workflows import stability
+
+    prepare_arithmetic(settings.threads)
+    in_force = registry.champion()
+    asked = stability.StabilityConfig(
+        corruptions=tuple(config.corruptions) or None, most_units=config.most_units, tiles_per_unit=config.tiles_per_unit,
+        offline=OfflineTrial(seeds=config.seeds), online=OnlineTrial(streams=config.streams, seeds=config.seeds),
+        seed=config.seed,
+    )  # fmt: skip
+    study = stability.stability_study(
+        with_labels(training_sample, storage), asked,
+        detector=stability.scorer_of(registry.load(in_force), in_force) if in_force else None,
+        embedding=stability.embedder_of(embedding_model, bundle_version(storage.model("embedding_model"))),
+        progress=said(context, "blocks of tiles under corruption"),
+    )  # fmt: skip
+    figures = {
+        name.replace("_", " "): picture(png, name)
+        for name, png in stability.study_figures(study, training_sample.array[0]).items()  # pyright: ignore[reportArgumentType]
+    }
+    online = {name: shown for name, shown in figures.items() if name.startswith("online")}
+    missed = study.stability.filter(pl.col("measure") == "false_negative_rate", pl.col("level") > 0)
+    return (
+        dg.MaterializeResult(
+            asset_key="stability",
+            value=study.stability,
+            metadata={
+                "units": study.units,
+                "tiles": study.tiles,
+                "detector": in_force or "none: no champion",
+                "mean share of drifted batches missed": missed["value"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
+                **{name: shown for name, shown in figures.items() if name not in online},
+            },
+        ),
+        dg.MaterializeResult(
+            asset_key="online_auc",
+            value=study.online_auc,
+            metadata={"best AUC": study.online_auc["auc"].max() or 0.0, **online},  # pyright: ignore[reportArgumentType]
+        ),
+    )
+
+
+def with_labels(sample: Stack, storage: Storage) -> Stack:
+    """The training sample with `anomalous` where its tiles are labelled, so that the detector's AUC can be told."""
+    path = storage.table("labelled_patches")
+    if not path.exists():
+        return sample
+    labels = read_table(path, SCHEMAS["labelled_patches"]).select("index", "anomalous")
+    return Stack(sample.table.join(labels, on="index", how="left", maintain_order="left"), sample.array)

@@ -1,0 +1,173 @@
+"""The assets of a time-lapse before any model: from its files to the series of dry mass and their windows."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from upath import UPath
+
+from plate_assets.dry_mass import tables
+from plate_assets.orchestration.metadata import described, said
+from plate_assets.orchestration.partitions import timelapses
+from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.settings_use import phase_settings
+from plate_assets.orchestration.stored_films import film_of, folder_of, made_before, settings_print
+from plate_assets.orchestration.tags import FILES_TAG, SETTINGS_TAG
+from plate_assets.settings import Settings
+
+_of_timelapse: dict[str, Any] = {
+    "partitions_def": timelapses, "group_name": "dry_mass", "code_version": "1", "io_manager_key": "tables",
+}  # fmt: skip
+
+
+@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.TIMELAPSE_FILES))
+def timelapse(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+    """The files of a time-lapse as it lies there: frames with or without outlines, or tracks that were made elsewhere."""
+    from plate_assets.workflows.timelapse_folders import look_into
+
+    found = look_into(UPath(settings.timelapses_root) / context.partition_key, phase_settings(settings))
+    return dg.MaterializeResult(
+        value=found.table(),
+        metadata={
+            "folder": dg.MetadataValue.path(str(found.listing.root)),
+            "holds": found.files.kind,
+            "files": len(found.files.files),
+            "outlines": found.files.outlines or "none: cells are found",
+            "not used": ", ".join(found.files.unused[:20]) or "none",
+            "settings": dg.MetadataValue.md(f"`{found.settings}`"),
+        },
+        tags={FILES_TAG: found.listing.signature},
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars", "scipy"}, metadata=described(tables.PHASE_FRAMES))
+def phase_frames(
+    context: dg.AssetExecutionContext,
+    timelapse: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """One row for each frame: its time, and the background and tilt that are removed from it. Of a film that grew, new ones."""
+    from plate_assets.workflows.timelapse import phase_frames as measure
+
+    film = film_of(timelapse, settings)
+    if film is None:
+        return dg.MaterializeResult(value=tables.PHASE_FRAMES.empty(), metadata={"frames": "none: tracks made elsewhere"})
+    tags = {SETTINGS_TAG: settings_print(film.folder)}
+    known = made_before(context, storage, tags)
+    table = measure(film.frames, film.folder.settings, known, said(context, "frames"), context.partition_key)
+    faults = table.filter(pl.col("reasons") != "")
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "frames": table.height,
+            "new frames": table.height - (known.height if known is not None else 0),
+            "hours": float(table["time_h"].max() or 0.0),  # pyright: ignore[reportArgumentType]
+            "unit": film.calibration.unit,
+            "pixel size (µm)": film.calibration.pixel_um or "unknown",
+            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(film.calibration.sources.items())),
+            "median noise (file's values)": float(table["noise"].median() or 0.0),  # pyright: ignore[reportArgumentType]
+            "frames with a reason": faults.height,
+            "first reason": faults["reasons"][0] if faults.height else "none",
+        },
+        tags=tags,
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars", "scikitimage"}, metadata=described(tables.CELL_MASKS))
+def cell_masks(
+    context: dg.AssetExecutionContext,
+    timelapse: pl.DataFrame,
+    phase_frames: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+    storage: dg.ResourceParam[Storage],
+) -> dg.MaterializeResult:
+    """One row for each cell of each frame: outline, area and dry mass, by watershed or by the outlines that came with it."""
+    from plate_assets.workflows.timelapse import cell_masks as measure
+
+    film = film_of(timelapse, settings)
+    if film is None:
+        return dg.MaterializeResult(value=tables.CELL_MASKS.empty(), metadata={"cells": "none: tracks made elsewhere"})
+    tags = {SETTINGS_TAG: settings_print(film.folder)}
+    table = measure(
+        film.frames, phase_frames, film.folder.settings, film.calibration, film.given, made_before(context, storage, tags),
+        said(context, "frames"),
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "cells": table.height,
+            "cells a frame": table.height / max(phase_frames.height, 1),
+            "at the border": int(table["at_edge"].sum()),
+            "saturated": int(table["saturated"].sum()),
+            "unit": film.calibration.unit,
+        },
+        tags=tags,
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars", "scipy"}, metadata=described(tables.CELL_TRACKS))
+def cell_tracks(
+    context: dg.AssetExecutionContext,
+    timelapse: pl.DataFrame,
+    phase_frames: pl.DataFrame,
+    cell_masks: pl.DataFrame,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult:
+    """One row for each cell in each frame with its track and its mother, linked here or read from a table."""
+    from plate_assets.workflows.timelapse import cell_tracks as link
+    from plate_assets.workflows.timelapse_folders import read_tracks
+
+    folder = folder_of(timelapse, settings)
+    remarks: tuple[str, ...] = ()
+    if folder.has_frames:
+        hours = phase_frames.sort("frame")["time_h"].to_numpy()
+        tracks = link(cell_masks, hours, folder.settings, context.partition_key, folder.well)
+    else:
+        read = read_tracks(folder)
+        tracks, remarks = read.tracks, read.remarks
+    wrong = tracks.filter(pl.col("reasons") != "")
+    return dg.MaterializeResult(
+        value=tracks,
+        metadata={
+            "tracks": tracks["track_id"].n_unique(),
+            "lineages": tracks["lineage_id"].n_unique(),
+            "daughters": tracks.filter(pl.col("parent_id").is_not_null())["track_id"].n_unique(),
+            "rows with a reason": wrong.height,
+            "first reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in wrong["reasons"].unique()[:10]) or "none"),
+            "remarks": dg.MetadataValue.md("\n".join(f"- {text}" for text in remarks) or "none"),
+        },
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.DRY_MASS_SERIES))
+def dry_mass_series(cell_tracks: pl.DataFrame) -> dg.MaterializeResult:
+    """Dry mass along each path from a founder to a last descendant, every 10 min; gaps are marked and never bridged."""
+    from plate_assets.dry_mass.series import lineage_series
+
+    made = lineage_series(cell_tracks)
+    paths = made.table.group_by("path_id").agg(pl.col("long_enough").all(), pl.col("gap").any())
+    return dg.MaterializeResult(
+        value=made.table,
+        metadata={
+            "paths": paths.height,
+            "long enough (30 h)": int(paths["long_enough"].sum()),
+            "paths with a gap": int(paths["gap"].sum()),
+            "frame interval (min)": 60 * made.interval_h,
+            "remarks": dg.MetadataValue.md("\n".join(f"- {text}" for text in made.remarks) or "none"),
+        },
+    )
+
+
+@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.DRY_MASS_WINDOWS))
+def dry_mass_windows(dry_mass_series: pl.DataFrame) -> dg.MaterializeResult:
+    """Every window of 20 h that are seen and 10 h that are forecast, of every path that is long enough."""
+    from plate_assets.dry_mass.window_table import window_table
+    from plate_assets.dry_mass.windows import PathSeries
+
+    table = window_table(PathSeries.of(dry_mass_series))
+    whole = table.filter(pl.col("unknown_points") == 0)
+    return dg.MaterializeResult(
+        value=table,
+        metadata={"windows": table.height, "whole windows": whole.height, "paths with windows": table["path_id"].n_unique()},
+    )
