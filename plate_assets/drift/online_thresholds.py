@@ -43,7 +43,7 @@ class ReferenceKernel:
 
     @classmethod
     def of(cls, points: np.ndarray, sigma: float, rng: np.random.Generator) -> "ReferenceKernel":
-        """Of points (n, d) float64; memory is bounded at any n: 50,000 × 32 take 0.4 GB."""
+        """Of points (n, d) float64; memory is bounded at any n."""
         weights = rng.normal(size=(len(points), PSEUDO_REFERENCES))
         weights -= weights.mean(axis=0)
         probes = np.column_stack([np.ones(len(points)), weights])

@@ -152,7 +152,7 @@ def _by_plate(known: _Sample, found: _Sample, null: str, alpha: float, seed: int
 def _one_plate(known: _Sample, found: _Sample, name: str, null: str, alpha: float, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from plate_assets.drift.plates import comparable_rows, compare_plate
+    from plate_assets.drift.plates import comparable_rows, compare_plate, plates_needed
 
     assert known.plates is not None and found.plates is not None
     others, own = np.flatnonzero(known.plates != name), np.flatnonzero(found.plates == name)
@@ -170,7 +170,10 @@ def _one_plate(known: _Sample, found: _Sample, name: str, null: str, alpha: floa
         "effect": result.effect if np.isfinite(result.effect) else None,
         "threshold": result.threshold if np.isfinite(result.threshold) else None, "sigma": result.sigma,
         "decision": ("drift" if result.p_value <= alpha else "none") if tells else "cannot tell",
-        "reasons": "" if tells else f"{len(result.null)} reference plates allow no p-value below {result.p_floor:.3f}",
+        "reasons": "" if tells else (
+            f"{len(result.null)} reference plates allow no p-value below {result.p_floor:.3f}: {plates_needed(alpha)} are needed "
+            f"for {alpha:g}, or the null `log_normal`"
+        ),
     }  # fmt: skip
 
 

@@ -157,4 +157,5 @@ def measure_folder(
     done = measure_timelapse(place, replace(settings, **given), outlines, name=folder.stem, well=well, progress=progress)
     write_tracks(done.tracks, out)
     frames, tracks = done.tracks["frame"].n_unique(), done.tracks["track_id"].n_unique()
-    return f"{done.tracks.height} cells in {frames} frames, {tracks} tracks, unit {done.calibration.unit}: {out}"
+    unit = done.tracks["unit"][0] if done.tracks.height else done.calibration.unit
+    return f"{done.tracks.height} cells in {frames} frames, {tracks} tracks, masses in {unit}: {out}"
