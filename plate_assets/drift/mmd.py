@@ -39,7 +39,8 @@ def test(
     """Test whether reference (n, d) and batch (m, d), one embedding a row, have one distribution (Gretton et al. 2012).
 
     permutations: P, at least 19, below which no p-value reaches 0.05; sigma: of the kernel, by default the median distance of
-    the reference. All permutations are one matrix product (`split_mmd2`); memory is bounded, a process at 50,000 × 32 takes 0.35 GB.
+    the reference. All permutations are one matrix product (`split_mmd2`); memory is bounded:
+    a process at 50,000 × 32 takes 0.35 GB.
     The rows are taken for exchangeable: rows that share a plate or a well are not, and then it rejects far too often.
     Raises ValueError where a sample is none (`samples.sample`) or a parameter out of range.
     """

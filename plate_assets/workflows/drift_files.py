@@ -171,8 +171,8 @@ def _one_plate(known: _Sample, found: _Sample, name: str, null: str, alpha: floa
         "threshold": result.threshold if np.isfinite(result.threshold) else None, "sigma": result.sigma,
         "decision": ("drift" if result.p_value <= alpha else "none") if tells else "cannot tell",
         "reasons": "" if tells else (
-            f"{len(result.null)} reference plates allow no p-value below {result.p_floor:.3f}: {plates_needed(alpha)} are needed "
-            f"for {alpha:g}, or the null `log_normal`"
+            f"{len(result.null)} reference plates allow no p-value below {result.p_floor:.3f}: {plates_needed(alpha)} are "
+            f"needed for {alpha:g}, or the null `log_normal`"
         ),
     }  # fmt: skip
 
