@@ -1,6 +1,9 @@
 """A whole night in one process, on a real instance, a real registry and simulated plates: sensor, schedule, jobs, people."""
 
+from dataclasses import replace
+
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +13,7 @@ from plate_assets.orchestration.stored_plates import stored_plate
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 from plate_assets.precipitation.detector import Detector
 from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
-from plate_assets.storage.arrays import read_stack
+from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.precision import choose_precision
 from tests.made_labs import opened_lab
@@ -83,13 +86,20 @@ def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
     assert {"report.html", "heatmap.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
+def a_tile_of_each_well(lab, key: str):
+    """A stored plate with few tiles: a processor without instructions for bfloat16 is slow to make up for them."""
+    plate = stored_plate(lab.storage, lab.settings, key)
+    rows = plate.patches.table.with_row_index("row").group_by("Metadata_Well", maintain_order=True).first()["row"].to_list()
+    return replace(plate, patches=Stack(plate.patches.table[rows], np.asarray(plate.patches.array)[rows]))
+
+
 @pytest.mark.parametrize("has_bfloat16", [True, False])
 def test_the_faster_precision_is_taken_only_where_it_changes_nothing(lab, monkeypatch, has_bfloat16):
     monkeypatch.setattr("plate_assets.workflows.precision.multiplies_bfloat16", lambda: has_bfloat16)
     bundle = lab.registry.load(lab.champion.uri)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
     experts = EXPERT_LABELS.empty()
-    check = choose_precision((stored_plate(lab.storage, lab.settings, key) for key in PLATES), detector, experts, 0.01)
+    check = choose_precision((a_tile_of_each_well(lab, key) for key in PLATES), detector, experts, 0.01)
     stored = [read_table(lab.storage.table("well_scores", key), WELL_SCORES) for key in PLATES]
     assert [table.height for table in check.wells] == [table.height for table in stored]
     if has_bfloat16:
