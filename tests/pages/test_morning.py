@@ -3,9 +3,12 @@
 from datetime import datetime
 
 from plate_assets.pages.morning import (
+    Alarm,
     Arrival,
     Called,
+    Drifted,
     Failure,
+    Film,
     MorningInputs,
     Refused,
     Rescored,
@@ -99,3 +102,36 @@ def test_the_short_text_stays_short_when_everything_is_called():
     failures = [Failure(f"P{i}", "patches", "word " * 500, "look") for i in range(40)]
     text = morning_text(night(called=calls, failed=failures))
     assert "and 82 more" in text and len(text) < 4000
+
+
+WATCHED = {
+    "films": [
+        Film("HELA_B", 899, 884, 12, 2, "path 747 since 3 h", "../timelapse_report/HELA_B/report.html"),
+        Film("QUIET", 9, 0, 0),
+    ],
+    "alarms": [Alarm("operetta / <TOX>", SINCE, "P0_072h", 2, 48)],
+    "drifted": [Drifted("P1_096h", 0.0476, 4.2, True, withheld=True), Drifted("P4_024h", 0.04, None, False)],
+    "watched": 3,
+    "note": "19 reference plates would let one plate alone be named",
+}
+
+
+def test_abnormal_cells_and_drift_stand_on_the_page_with_what_to_do():
+    page = render_morning(night(**WATCHED))
+    for words in (
+        "path 747 since 3 h", "884 of 899", "operetta / &lt;TOX&gt;", "drifts since 2026-05-04 18:00", "label the 48 tiles",
+        "named for the night", "calls are withheld", "of 3 drifted", "19 reference plates would let",
+    ):  # fmt: skip
+        assert words in page
+    assert page.index("Drift:") < page.index("Called precipitated") < page.index("Time-lapses")
+    assert page.count("named for the night") == 1
+
+
+def test_the_message_tells_of_drift_and_abnormal_cells_in_short():
+    text = morning_text(night(**WATCHED))
+    assert "12 abnormal cells in 2 films, 1 line drifting, 2 plates drifted" in text
+    assert "P1_096h drifted, calls withheld" in text and "HELA_B: 12 abnormal cells" in text and "QUIET" not in text
+
+
+def test_a_night_of_films_alone_is_not_quiet():
+    assert not MorningInputs(SINCE, UNTIL, None, films=WATCHED["films"]).quiet
