@@ -182,7 +182,7 @@ class Player:
         work = due(self.instance, self.settings, self.storage, registry_of(self.settings))
         for item in work:
             request = score_request(item)
-            self._execute("score", partition=item.acquisition_id, tags=request.tags, assets=item.assets)
+            self._execute(str(request.job_name), partition=item.acquisition_id, tags=request.tags, assets=item.assets)
         self.say(f"night: {len(work)} acquisitions, {what}")
 
     def job(self, name: str, config: dict[str, dict], partition: str | None = None) -> None:

@@ -3,10 +3,9 @@
 import dagster as dg
 
 from plate_assets.orchestration.film_night import JUDGING, MEASURING
-from plate_assets.orchestration.night import DRIFT, WATCHING
+from plate_assets.orchestration.night import DRIFT, SCORING, WATCHING
 
 INGEST = ("acquisition", "image_quality", "illumination")
-SCORE = (*WATCHING, "patches", "growth", "patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
 CLUSTER = ("training_sample", "embedding_model", "patch_map", "patch_clusters")
 
 ingest_job = dg.define_asset_job(
@@ -14,8 +13,12 @@ ingest_job = dg.define_asset_job(
     description="Lets one acquisition in: its images, its fingerprint, its quality, its light.",
 )  # fmt: skip
 score_job = dg.define_asset_job(
-    "score", dg.AssetSelection.assets(*SCORE),
+    "score", dg.AssetSelection.assets(*SCORING),
     description="From an acquisition that was let in to a call on each condition, and the plate's report.",
+)  # fmt: skip
+watched_score_job = dg.define_asset_job(
+    "watched_score", dg.AssetSelection.assets(*WATCHING, *SCORING),
+    description="The same with the test for drift before the calls: what the night requests once there is a drift reference.",
 )  # fmt: skip
 embed_job = dg.define_asset_job(
     "embed", dg.AssetSelection.assets("patch_embeddings"),
@@ -74,7 +77,7 @@ morning_job = dg.define_asset_job(
 )  # fmt: skip
 
 JOBS = [
-    ingest_job, score_job, embed_job, cluster_job, labelled_job, train_job, compare_job,
+    ingest_job, score_job, watched_score_job, embed_job, cluster_job, labelled_job, train_job, compare_job,
     film_job, train_forecaster_job, verdicts_job, experiment_job,
     drift_reference_job, drift_test_job, stability_job, morning_job,
 ]  # fmt: skip

@@ -6,8 +6,8 @@ Belongs here: asking the instance and requesting runs. Not here: what is due (`n
 import dagster as dg
 
 from plate_assets.orchestration.instance_state import in_flight, scoring_state
-from plate_assets.orchestration.jobs import morning_job, score_job
-from plate_assets.orchestration.night import Watch, Work, plan
+from plate_assets.orchestration.jobs import morning_job, score_job, watched_score_job
+from plate_assets.orchestration.night import WATCHING, Watch, Work, plan
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import stored_reference
 from plate_assets.orchestration.tags import version_tag
@@ -20,7 +20,7 @@ REASON_TAG = "plate_assets/reason"
 def score_request(work: Work) -> dg.RunRequest:
     """The run that does a piece of the night's work, and no more of the assets than need be made."""
     return dg.RunRequest(
-        job_name=score_job.name,
+        job_name=(watched_score_job if set(WATCHING) & set(work.assets) else score_job).name,
         partition_key=work.acquisition_id,
         asset_selection=[dg.AssetKey(name) for name in work.assets],
         tags={REASON_TAG: work.reason},
@@ -76,30 +76,44 @@ def watch_of(storage: Storage, settings: Settings) -> Watch | None:
 
 
 def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """The two schedules, at the times that the settings name."""
+    """The schedules, at the times that the settings name."""
 
-    @dg.schedule(
-        name="night",
-        job=score_job,
-        cron_schedule=settings.night_schedule,
-        execution_timezone=settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    def of_the_night(job_name: str, name: str, description: str) -> dg.ScheduleDefinition:
+        """A schedule requests one job only: what is watched for drift goes with one, all else with the other."""
+
+        @dg.schedule(
+            name=name,
+            job_name=job_name,
+            cron_schedule=settings.night_schedule,
+            execution_timezone=settings.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description=description,
+        )
+        def night(
+            context: dg.ScheduleEvaluationContext,
+            settings: dg.ResourceParam[Settings],
+            storage: dg.ResourceParam[Storage],
+            registry: dg.ResourceParam[ModelRegistry],
+        ):
+            requests = [score_request(work) for work in due(context.instance, settings, storage, registry)]
+            mine = [request for request in requests if request.job_name == job_name]
+            if not mine:
+                return dg.SkipReason(
+                    "every acquisition is scored by the champion under the decisions in force, or has a run in flight"
+                )
+            tick = context.scheduled_execution_time.isoformat()  # a tick evaluated again, after a crash, asks for nothing twice
+            return [request._replace(run_key=f"{tick} {request.partition_key}") for request in mine]
+
+        return night
+
+    night = of_the_night(
+        score_job.name, "night", "Scores every acquisition that is unscored or stale and has no run in flight."
     )
-    def night(
-        context: dg.ScheduleEvaluationContext,
-        settings: dg.ResourceParam[Settings],
-        storage: dg.ResourceParam[Storage],
-        registry: dg.ResourceParam[ModelRegistry],
-    ):
-        """Scores every acquisition that is unscored or stale and has no run in flight."""
-        work = due(context.instance, settings, storage, registry)
-        if not work:
-            return dg.SkipReason(
-                "every acquisition is scored by the champion under the decisions in force, or has a run in flight"
-            )
-        tick = context.scheduled_execution_time.isoformat()  # a tick evaluated again, after a crash, asks for nothing twice
-        return [score_request(item)._replace(run_key=f"{tick} {item.acquisition_id}") for item in work]
-
+    watched = of_the_night(
+        watched_score_job.name,
+        "watched_night",
+        "The same for acquisitions that are to be tested for drift: there is a reference.",
+    )
     morning = dg.ScheduleDefinition(
         name="morning",
         job=morning_job,
@@ -108,4 +122,4 @@ def make_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Writes the page that lists the night, and tells the webhook.",
     )
-    return [night, morning]
+    return [night, watched, morning]

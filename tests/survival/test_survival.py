@@ -4,7 +4,8 @@ import pytest
 from upath import UPath
 
 from plate_assets.orchestration.io_managers import SCHEMAS
-from plate_assets.orchestration.jobs import INGEST, SCORE
+from plate_assets.orchestration.jobs import INGEST
+from plate_assets.orchestration.night import SCORING
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.tables import read_table
 
@@ -60,11 +61,11 @@ def test_after_a_power_cut_while_scoring_every_plate_completes_the_queued_one_to
     platform.wait_for_step("patch_scores")  # the other plate's run waits in the queue, or has gone before
     platform.kill_everything()
     platform.start()
-    for asset in SCORE:
+    for asset in SCORING:
         platform.wait_for_partitions(asset, keys)
-    for asset in (*INGEST, *SCORE):
+    for asset in (*INGEST, *SCORING):
         assert {platform.times_materialised(asset, key) for key in keys} == {1}, asset
-    assert whole_tables(platform) >= 2 * len(SCORE)
+    assert whole_tables(platform) >= 2 * len(SCORING)
 
 
 def test_a_training_killed_between_two_epochs_goes_on_from_its_checkpoint(platform, plates):
