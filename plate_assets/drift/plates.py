@@ -143,7 +143,7 @@ def _check_plates(names: np.ndarray, number: np.ndarray, rows: int, fewest: int)
         raise ValueError(f"the reference has {len(names)} plates, and {fewest} or more are needed: add reference plates")
     if (alone := names[np.bincount(number) < 2]).size:
         raise ValueError(
-            f"plate {alone[0]!r} has a single well in the reference, and two or more are needed: leave the plate out"
+            f"plate {str(alone[0])!r} has a single well in the reference, and two or more are needed: leave the plate out"
         )
 
 
