@@ -79,7 +79,7 @@ def stability_study(
             metadata={
                 "units": study.units,
                 "tiles": study.tiles,
-                "detector": in_force or "none: no champion",
+                "detector in force": in_force or "none: no champion",
                 "mean share of drifted batches missed": missed["value"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
                 **{name: shown for name, shown in figures.items() if name not in online},
             },
