@@ -1,9 +1,8 @@
 """Film strips: one cell every so many minutes, cut out of its frames, with its outline (the paper's Figures 1 and 3).
 
-Belongs here: crops and their picture. Not here: curves and pages (`figures`), which cells are worth a strip (`anomalies`).
+Belongs here: crops. Not here: their picture and the page (`figures`, `report`), which cells are worth a strip (`anomalies`).
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,9 +18,6 @@ CROP_UM = 100.0
 EVERY_MIN = 20.0
 CELLS_ACROSS = 5  # a crop without a pixel size is that many diameters of a typical cell wide: 100 µm over 20 µm
 SHOWN_PX = 96  # side of a crop at most: twenty strips of two days are then a hundred megabytes
-BEYOND = 96  # grey of what lies beyond the field's border
-LINE = (255, 96, 80)  # colour of the outline
-GAP_PX = 2
 
 
 @dataclass(frozen=True)
@@ -117,36 +113,6 @@ def _shots(cell: pl.DataFrame, hours: np.ndarray, side_px: int, every_min: float
     shown = placed.filter(pl.col("frame").is_in(frames.tolist()))
     runs = dict(zip(shown["frame"].to_list(), shown["runs"], strict=True))
     return _Shots(frames, (y - side_px // 2).astype(int), (x - side_px // 2).astype(int), runs)
-
-
-def strip_picture(strip: FilmStrip, columns: int = 12, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """(h, w, 3) uint8: crops from left to right and down, outlines in red, on one scale of grey.
-
-    low, high: values that are black and white; the strip's own 1st and 99.5th percentile where None.
-    """
-    seen = strip.crops[np.isfinite(strip.crops)]
-    low = float(np.quantile(seen, 0.01)) if low is None else low
-    high = float(np.quantile(seen, 0.995)) if high is None else high
-    grey = np.clip((strip.crops - low) / max(high - low, 1e-12), 0, 1) * 255
-    tiles = np.repeat(np.where(np.isnan(grey), BEYOND, grey).astype(np.uint8)[..., None], 3, axis=-1)
-    tiles[strip.outlines] = LINE
-    tiles = np.pad(
-        tiles,
-        ((0, -len(tiles) % columns if len(tiles) > columns else 0), (0, GAP_PX), (0, GAP_PX), (0, 0)),
-        constant_values=255,
-    )
-    across = min(columns, len(tiles))
-    rows = tiles.reshape(-1, across, *tiles.shape[1:])
-    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(rows.shape[0] * rows.shape[2], across * rows.shape[3], 3))
-
-
-def strip_png(strip: FilmStrip, columns: int = 12, low: float | None = None, high: float | None = None) -> bytes:
-    """The picture as a PNG file."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(strip_picture(strip, columns, low, high)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _crop(frame: np.ndarray, top: int, left: int, side: int, factor: int) -> np.ndarray:

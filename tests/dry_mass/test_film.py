@@ -1,13 +1,10 @@
 """Strips of cells: which frames, what of them, with which outline; and their picture."""
 
-import io
-
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
-from plate_assets.dry_mass.film import FilmStrip, crop_side_px, film_strips, strip_frames, strip_picture, strip_png
+from plate_assets.dry_mass.film import crop_side_px, film_strips, strip_frames
 from plate_assets.plates.timelapses.outlines import Outlines
 
 HOURS = np.arange(13) / 6
@@ -62,19 +59,6 @@ def test_uneven_times_take_the_nearest_frames():
     assert strip_frames(np.array([0]), np.zeros(1), 20).tolist() == [0]
     with pytest.raises(ValueError, match="every_min"):
         strip_frames(np.array([0]), hours, 0)
-
-
-def test_the_picture_is_a_png_with_the_outline_in_red_and_the_outside_in_grey():
-    strip = strip_of(x=3.0)
-    picture = strip_picture(strip, columns=4, low=0, high=12)
-    assert picture.shape == (2 * 22, 4 * 22, 3)
-    assert picture[0, 0].tolist() == [96, 96, 96] and picture[0, 15].tolist() == [0, 0, 0]
-    assert picture[22, 44 + 15].tolist() == [255, 255, 255]  # frame 12, the last crop of seven
-    assert picture[8, 9].tolist() == [255, 96, 80]
-    decoded = np.asarray(Image.open(io.BytesIO(strip_png(strip, columns=4, low=0, high=12))))
-    assert (decoded == picture).all()
-    single = FilmStrip(strip.crops[:1], strip.outlines[:1], strip.frames[:1], strip.hours[:1])
-    assert strip_picture(single).shape == (22, 22, 3)
 
 
 def test_a_cell_without_rows_is_refused():
