@@ -39,6 +39,14 @@ def multiplies_bfloat16() -> bool:
     return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
 
 
+def multiplies_int8() -> bool:
+    """Whether the processor sums products of 8-bit integers in 32 bits: without that they are no faster than float32."""
+    import torch
+
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("amx_int8", "avx512_vnni", "avx_vnni"))
+
+
 def quick_precision() -> Literal["float32", "bfloat16"]:
     """What products are computed in where both would do: training."""
     return "bfloat16" if multiplies_bfloat16() else "float32"

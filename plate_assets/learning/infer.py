@@ -14,17 +14,23 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-Precision = Literal["float32", "bfloat16"]
+from plate_assets.learning.int8 import Ranges, quantised
+
+Precision = Literal["float32", "bfloat16", "int8"]
 BATCH = 16
 
 
-def prepared(model: nn.Module, precision: Precision = "float32") -> nn.Module:
-    """A copy of the model for inference: batch norm folded into the convolutions, channels last, in the precision."""
+def prepared(model: nn.Module, precision: Precision = "float32", ranges: Ranges | None = None) -> nn.Module:
+    """A copy of the model for inference: batch norm folded into the convolutions, channels last, in the precision.
+
+    ranges: of its activations, which int8 needs (`int8.observed_ranges` of the same copy in float32).
+    """
     model = copy.deepcopy(model).eval()
     for module in list(model.modules()):
         _fold(module)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    return model.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return quantised(model, ranges or {}) if precision == "int8" else model
 
 
 def _fold(module: nn.Module) -> None:

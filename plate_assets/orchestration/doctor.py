@@ -97,18 +97,19 @@ def _registry(settings: Settings) -> tuple[bool, str]:
 
 
 def _arithmetic(settings: Settings) -> tuple[bool, str]:
-    from plate_assets.learning.arithmetic import multiplies_bfloat16
+    from plate_assets.learning.arithmetic import multiplies_bfloat16, multiplies_int8
 
-    if multiplies_bfloat16():
-        return True, "bfloat16 and float32"
+    able = {"bfloat16": multiplies_bfloat16(), "int8": multiplies_int8()}
     registry = registry_of(settings)
     champion = registry.champion()
-    if champion and registry.load(champion).architecture.get("precision") == "bfloat16":
+    precision = registry.load(champion).architecture.get("precision") if champion else None
+    if not able.get(precision or "", True):
         return False, (
-            f"{champion} scores in bfloat16, which this processor has no instructions for: a plate takes several times longer. "
-            "Score on a processor that has them, or train the detector again here"
+            f"{champion} scores in {precision}, which this processor has no instructions for: a plate takes several times "
+            "longer. Score on a processor that has them, or train the detector again here"
         )
-    return True, "float32; the processor has no instructions for bfloat16"
+    here = ["float32", *(name for name, found in able.items() if found)]
+    return True, f"scores in {', '.join(here)}"
 
 
 def _package(name: str, why: str) -> tuple[bool, str]:

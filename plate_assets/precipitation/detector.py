@@ -12,6 +12,7 @@ import torch
 
 from plate_assets.learning.catalogue import backbone_named
 from plate_assets.learning.infer import BATCH, Precision, as_tensor, in_batches, prepared, resized
+from plate_assets.learning.int8 import observed_ranges
 from plate_assets.learning.normalise import normalise
 from plate_assets.precipitation.fcdd import FCDD, pseudo_huber, reduce_map
 from plate_assets.precipitation.heatmap import spread
@@ -71,6 +72,14 @@ class Detector:
         empty = TileScores(np.empty(0), np.empty((0, side, side), np.float16))
         return TileScores(np.concatenate(scores), np.concatenate(maps)) if scores else empty
 
+    def observe(self, tiles) -> None:
+        """Keep the ranges that activations take on these tiles (n, h, w[, 3]) of training, so that int8 can score."""
+        with torch.inference_mode():
+            images = (self.prepare(batch).contiguous(memory_format=torch.channels_last) for batch in in_batches(tiles, BATCH))
+            ranges = observed_ranges(self._network("float32"), images)
+        self.architecture["ranges"] = {name: list(ends) for name, ends in ranges.items()}
+        self._ready.pop("int8", None)
+
     def prepare(self, tiles: np.ndarray) -> torch.Tensor:
         """Tiles as the network takes them: (n, c, input_px, input_px) float32, normalised."""
         about = self.architecture
@@ -86,7 +95,9 @@ class Detector:
 
     def _network(self, precision: Precision) -> torch.nn.Module:
         if precision not in self._ready:
-            self._ready[precision] = prepared(self.network(), precision)
+            if precision == "int8" and not self.architecture.get("ranges"):
+                raise DetectorError("int8 needs the ranges of the activations, and this model keeps none: train it again")
+            self._ready[precision] = prepared(self.network(), precision, self.architecture.get("ranges"))
         return self._ready[precision]
 
     def network(self) -> FCDD:

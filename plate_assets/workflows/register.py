@@ -17,6 +17,8 @@ from plate_assets.storage.tables import fingerprint
 from plate_assets.workflows.score import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from plate_assets.workflows.references import StoredPlate
     from plate_assets.workflows.train import TrainedDetector
 
@@ -73,6 +75,7 @@ def train_and_register(
         weights=request.weights,
     )  # fmt: skip
     trained = train_detector(sample.array, labelled, config, checkpoint=checkpoint, progress=progress)
+    trained.detector.observe(sample.array[rows_to_observe(labelled, request.seed)])
     trained_on = set(labelled.filter(pl.col("split") == "train")["Metadata_Plate"])
     unseen = (apart_from(plate, trained_on) for plate in reference_plates)
     precision = choose_precision(unseen, trained.detector, expert_labels, request.contamination)
@@ -101,6 +104,13 @@ def train_and_register(
         dagster_run_id=run_id,
     )
     return Registered(version, facts, figures)
+
+
+def rows_to_observe(labelled: pl.DataFrame, seed: int, of_each: int = 96) -> "np.ndarray":
+    """Rows of `sample` whose activations are looked at for their ranges: so many training tiles of each class, ascending."""
+    training = labelled.filter(pl.col("split") == "train")
+    chosen = [kind.sample(min(of_each, kind.height), seed=seed) for kind in training.partition_by("anomalous")]
+    return pl.concat(chosen)["index"].sort().to_numpy()
 
 
 def apart_from(plate: "StoredPlate", trained_on: set[str]) -> "StoredPlate":

@@ -93,18 +93,22 @@ def a_tile_of_each_well(lab, key: str):
     return replace(plate, patches=Stack(plate.patches.table[rows], np.asarray(plate.patches.array)[rows]))
 
 
-@pytest.mark.parametrize("has_bfloat16", [True, False])
-def test_the_faster_precision_is_taken_only_where_it_changes_nothing(lab, monkeypatch, has_bfloat16):
-    monkeypatch.setattr("plate_assets.workflows.precision.multiplies_bfloat16", lambda: has_bfloat16)
+@pytest.mark.parametrize("able", [True, False])
+def test_the_fastest_precision_is_taken_only_where_it_changes_nothing(lab, monkeypatch, able):
+    for name in ("multiplies_bfloat16", "multiplies_int8"):
+        monkeypatch.setattr(f"plate_assets.workflows.precision.{name}", lambda: able)
     bundle = lab.registry.load(lab.champion.uri)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
+    detector.observe(a_tile_of_each_well(lab, PLATES[0]).patches.array)
     experts = EXPERT_LABELS.empty()
     check = choose_precision((a_tile_of_each_well(lab, key) for key in PLATES), detector, experts, 0.01)
     stored = [read_table(lab.storage.table("well_scores", key), WELL_SCORES) for key in PLATES]
     assert [table.height for table in check.wells] == [table.height for table in stored]
-    if has_bfloat16:
-        allowed = check.changed_calls == 0 and check.spearman >= 0.99 and check.seconds["bfloat16"] < check.seconds["float32"]
-        assert check.chosen == ("bfloat16" if allowed else "float32")
+    if able:
+        assert set(check.changes) == {"bfloat16", "int8"}
+        fit = {"float32"} | {name for name, change in check.changes.items() if change.none_that_matters}
+        assert check.chosen == min(fit, key=check.seconds.__getitem__)
+        assert check.facts["int8: Spearman"] == check.changes["int8"].spearman
     else:
         assert check.chosen == "float32" and "no instructions" in str(check.facts["bfloat16"])
     assert choose_precision([], detector, experts, 0.01).chosen == "float32"

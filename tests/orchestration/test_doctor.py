@@ -49,10 +49,12 @@ def test_a_registry_that_cannot_be_reached_is_a_finding_and_no_crash(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("has_bfloat16", "precision", "ok"), [(False, "bfloat16", False), (False, "float32", True), (True, "bfloat16", True)]
+    ("able", "precision", "ok"),
+    [(False, "bfloat16", False), (False, "int8", False), (False, "float32", True), (True, "bfloat16", True)],
 )
-def test_a_champion_that_this_processor_is_slow_at_is_found_out(tmp_path, monkeypatch, has_bfloat16, precision, ok):
-    monkeypatch.setattr("plate_assets.learning.arithmetic.multiplies_bfloat16", lambda: has_bfloat16)
+def test_a_champion_that_this_processor_is_slow_at_is_found_out(tmp_path, monkeypatch, able, precision, ok):
+    for name in ("multiplies_bfloat16", "multiplies_int8"):
+        monkeypatch.setattr(f"plate_assets.learning.arithmetic.{name}", lambda: able)
     settings = Settings(home=tmp_path)
     registry_of(settings).promote(registered(settings, precision=precision).version, "Ada", "the first")
     found, said = answers(settings)["arithmetic"]

@@ -1,5 +1,7 @@
 """A finished detector: faster arithmetic changes its scores by rounding only, and what does not fit is refused by name."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,17 @@ def test_scores_are_those_of_the_plain_network_on_one_tile_at_a_time(detector, t
 
 def test_bfloat16_is_close_and_keeps_the_shape_of_the_maps(detector, tiles):
     fast, exact = detector.score(tiles, precision="bfloat16"), detector.score(tiles)
+    assert fast.scores == pytest.approx(exact.scores, rel=0.05)
+    assert fast.maps.shape == exact.maps.shape == (5, 8, 8)
+
+
+def test_int8_is_close_once_the_ranges_of_activations_are_known(detector, tiles):
+    with pytest.raises(DetectorError, match="ranges"):
+        detector.score(tiles, precision="int8")
+    observed = Detector.from_parts(detector.architecture, detector.weights)
+    observed.observe(tiles)
+    again = Detector.from_parts(json.loads(json.dumps(observed.architecture)), observed.weights)  # as it comes from its file
+    fast, exact = again.score(tiles, precision="int8"), detector.score(tiles)
     assert fast.scores == pytest.approx(exact.scores, rel=0.05)
     assert fast.maps.shape == exact.maps.shape == (5, 8, 8)
 

@@ -7,7 +7,7 @@ import pytest
 
 from plate_assets.precipitation.tables import EXPERT_LABELS, WELL_SCORES
 from plate_assets.workflows.references import clean_reference
-from plate_assets.workflows.register import apart_from
+from plate_assets.workflows.register import apart_from, rows_to_observe
 from tests.made_tables import rows_of
 
 GROUPS = ["A01", "A01", "A03", "A03", "A05", "A05"]
@@ -45,3 +45,11 @@ def test_a_plate_that_was_learnt_from_is_refused_as_reference_by_name():
     assert apart_from(plate, {"P2"}) is plate
     with pytest.raises(ValueError, match="P1_024h cannot serve as reference: the detector was trained on tiles of its plate"):
         apart_from(plate, {"P1", "P2"})
+
+
+def test_the_ranges_of_activations_come_from_training_tiles_of_both_classes():
+    split = ["train"] * 300 + ["test"] * 50
+    labelled = pl.DataFrame({"index": range(350), "anomalous": [i % 30 == 0 for i in range(350)], "split": split})
+    rows = rows_to_observe(labelled, seed=0, of_each=20)
+    assert len(rows) == 30 and max(rows) < 300 and sum(row % 30 == 0 for row in rows) == 10
+    assert sorted(rows) == rows.tolist()
