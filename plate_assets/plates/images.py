@@ -69,13 +69,19 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 def binned(image: np.ndarray, factor: int) -> np.ndarray:
     """Means over blocks of factor × factor pixels of (h, w), float32; what does not fill a block is left out.
 
-    Along one axis after the other, which is several times as fast as along both at once.
+    By sums of every so-manieth row, then column: several times as fast as a sum over blocks.
     """
     if factor == 1:
         return image.astype(np.float32)
-    rows, cols = (size // factor for size in image.shape)
-    lines = image[: rows * factor].reshape(rows, factor, -1).sum(axis=1, dtype=np.float32)
-    return lines[:, : cols * factor].reshape(rows, cols, factor).sum(axis=2) / np.float32(factor**2)
+    rows, cols = (size - size % factor for size in image.shape)
+    lines = image[:rows:factor].astype(np.float32)
+    for shift in range(1, factor):
+        lines += image[shift:rows:factor]
+    blocks = lines[:, :cols:factor].copy()
+    for shift in range(1, factor):
+        blocks += lines[:, shift:cols:factor]
+    blocks /= np.float32(factor**2)
+    return blocks
 
 
 def full_scale(dtype: np.dtype | type) -> int:

@@ -40,20 +40,18 @@ def measure(image: np.ndarray) -> dict[str, Any]:
     sides: a robust quadratic surface through block means, so that cells and dust are no shadow.
     """
     grey = to_grey(image)
-    counts, top = _counts(grey), full_scale(grey.dtype)
-    mean = float(counts @ np.arange(counts.size)) / grey.size
-    brightest = int(np.flatnonzero(counts)[-1])
-    saturated = float(counts[brightest] / grey.size) if brightest in _CEILINGS[grey.dtype] else 0.0
+    mean, brightest = int(grey.sum(dtype=np.uint64)) / grey.size, int(grey.max())
+    saturated = np.count_nonzero(grey == brightest) / grey.size if brightest in _CEILINGS[grey.dtype] else 0.0
     binned = _bin(grey, 2)
     return {
         "readable": True,
         "width_px": grey.shape[1],
         "height_px": grey.shape[0],
         "dtype": str(image.dtype),
-        "mean_intensity": mean / top,
+        "mean_intensity": mean / full_scale(grey.dtype),
         "focus": _focus(binned, _noise_variance(grey) * (0.25 if binned.shape != grey.shape else 1.0)),
         "saturated_share": saturated,
-        "dark_share": float(counts[0] / grey.size),
+        "dark_share": (grey.size - np.count_nonzero(grey)) / grey.size,
         "illumination_falloff": _falloff(grey),
         "empty": _is_empty(binned),
     }
@@ -100,10 +98,6 @@ def _reason(condition: pl.Expr, text: pl.Expr) -> pl.Expr:
     return pl.when(condition.fill_null(False)).then(text).otherwise(None)
 
 
-def _counts(grey: np.ndarray) -> np.ndarray:
-    return np.bincount(grey.ravel(), minlength=2)
-
-
 def _bin(grey: np.ndarray, size: int) -> np.ndarray:
     """Block means of size × size pixels, float32; what does not fill a block is left out. Smaller images stay as they are."""
     if min(grey.shape) < 4 * size:
@@ -121,10 +115,19 @@ def _noise_variance(grey: np.ndarray) -> float:
     fourth row."""
     if min(grey.shape) < 16:
         return 0.0
-    lines = [grey[start : grey.shape[0] - 2 + start : 4].astype(np.float32) for start in range(3)]
+    exact = np.int16 if grey.dtype == np.uint8 else np.int32  # 16 times the largest value
+    lines = [grey[start : grey.shape[0] - 2 + start : 4].astype(exact) for start in range(3)]
     down = lines[0] - 2 * lines[1] + lines[2]
-    response = down[:, :-2] - 2 * down[:, 1:-1] + down[:, 2:]
-    return float(np.median(response * response)) / 0.4549 / 36  # 0.4549: median of chi-squared; 36: sum of the kernel's squares
+    response = np.abs(down[:, :-2] - 2 * down[:, 1:-1] + down[:, 2:])
+    # 0.4549: median of chi-squared; 36: sum of the kernel's squares
+    return _median_square(response) / 0.4549 / 36
+
+
+def _median_square(values: np.ndarray) -> float:
+    """Median of the squares of whole numbers from 0: by counting them, in a tenth of the time of sorting."""
+    below = np.bincount(values.ravel()).cumsum()
+    middle = np.searchsorted(below, [(values.size - 1) // 2, values.size // 2], side="right")  # one number or two
+    return float((middle.astype(float) ** 2).mean())
 
 
 def focus_of(image: np.ndarray) -> float:
@@ -147,8 +150,8 @@ def _focus(image: np.ndarray, noise: float) -> float:
 def _falloff(grey: np.ndarray) -> float:
     size = max(1, min(grey.shape) // _BLOCKS)
     height, width = (side - side % size for side in grey.shape)
-    rows = np.add.reduceat(grey[:height, :width], np.arange(0, height, size), axis=0, dtype=np.float32)
-    blocks = np.add.reduceat(rows, np.arange(0, width, size), axis=1) / size**2
+    rows = grey[:height, :width].reshape(-1, size, width).sum(axis=1, dtype=np.uint32)
+    blocks = rows.reshape(len(rows), -1, size).sum(axis=2) / size**2
     row, col = np.indices(blocks.shape)
     middle_row, middle_col = (blocks.shape[0] - 1) / 2, (blocks.shape[1] - 1) / 2
     radius = max(_DISC * min(blocks.shape), 1)

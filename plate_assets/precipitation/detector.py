@@ -51,7 +51,7 @@ class Detector:
                 f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}"
             )
         detector = cls(dict(architecture), dict(weights))
-        detector._network("float32")
+        detector._network(detector.architecture.get("precision", "float32"))  # that it will score in
         return detector
 
     def score(self, tiles, *, batch_size: int | None = None, precision: Precision = "float32") -> TileScores:
@@ -88,10 +88,9 @@ class Detector:
 
     def heat(self, maps: np.ndarray, side: int | None = None) -> np.ndarray:
         """Maps (n, u, v) spread over the tile: (n, side, side) float32; side: the tile's own pixels where None."""
-        backbone = backbone_named(self.architecture["backbone"])
-        wide = spread(maps, backbone, self.architecture["input_px"], self.architecture.get("sigma"))
-        side = side or int(self.architecture.get("tile_px", self.architecture["input_px"]))
-        return resized(torch.from_numpy(wide)[:, None], side)[:, 0].numpy()
+        about = self.architecture
+        side = side or int(about.get("tile_px", about["input_px"]))
+        return spread(maps, backbone_named(about["backbone"]), about["input_px"], about.get("sigma"), side)
 
     def _network(self, precision: Precision) -> torch.nn.Module:
         if precision not in self._ready:

@@ -106,8 +106,7 @@ class WellGeometry:
     @property
     def culture_shares(self) -> np.ndarray:
         """(n,) share of each kept tile inside the culture area; 1 where there is no disc."""
-        rows, cols = np.array(self.tiles, dtype=int).reshape(-1, 2).T
-        return self._grid_shares()[rows, cols]
+        return np.array([self._share(tile) for tile in self.tiles], dtype=float)
 
     def tile_masks(self) -> np.ndarray:
         """(n, t, t) bool: the pixels of each kept tile inside the culture area. The outside is masked out of corner tiles."""
@@ -130,17 +129,15 @@ class WellGeometry:
             return [tile for tile in every if tile not in corners]
         if self.drop is None:
             return every
-        shares = self._grid_shares()
-        return [tile for tile in every if shares[tile] >= self.drop]
+        return [tile for tile in every if self._share(tile) >= self.drop]
 
-    def _grid_shares(self) -> np.ndarray:
-        """(rows, columns) share of each tile of the grid inside the culture area."""
-        n_rows, n_cols = self.grid
+    def _share(self, tile: tuple[int, int]) -> float:
+        """Share of a tile of the grid inside the culture area."""
         if self.culture is None:
-            return np.ones((n_rows, n_cols))
-        row, col = self.origin
-        inside = culture_mask(self.well_px, self.culture)[row : row + self.crop_px[0], col : col + self.crop_px[1]]
-        return inside.reshape(n_rows, self.tile_px, n_cols, self.tile_px).mean(axis=(1, 3))
+            return 1.0
+        row, col = (first + self.tile_px * place for first, place in zip(self.origin, tile, strict=True))
+        seen = replace(self.culture, row=self.culture.row - row, col=self.culture.col - col)  # from the tile
+        return np.count_nonzero(culture_mask((self.tile_px, self.tile_px), seen)) / self.tile_px**2
 
 
 def geometry_for(

@@ -4,7 +4,6 @@ Belongs here: arrays of tiles. Not here: where tiles lie (`geometry`), what a de
 """
 
 import numpy as np
-from scipy import ndimage
 
 from plate_assets.precipitation.geometry import WellGeometry
 
@@ -31,20 +30,36 @@ def local_std(tiles: np.ndarray, window: int = WINDOW_PX) -> np.ndarray:
     """Trivial baseline: the largest standard deviation in a window of `window` px inside each tile, (n,) float64.
 
     tiles: (n, t, t[, 3]); colours count as their mean. The result is a share of the type's range (of 1 for floats). Only
-    windows that lie wholly inside the tile count, so that no border is invented. Sums are in double precision, so that the
+    windows that lie wholly inside the tile count, so that no border is invented. Sums of integers are exact, so that the
     difference of squares loses nothing on a bright, flat tile.
     """
-    grey = tiles.astype(np.float32) if tiles.ndim == 3 else tiles.mean(axis=-1, dtype=np.float32)
-    if tiles.dtype.kind in "ui":
-        grey /= np.float32(np.iinfo(tiles.dtype).max)
-    window = min(window, grey.shape[1])
-    size = (1, window, window)
-    mean = ndimage.uniform_filter(grey, size, output=np.float64)  # pyright: ignore[reportArgumentType]
-    square = ndimage.uniform_filter(grey.astype(np.float64) ** 2, size)  # pyright: ignore[reportArgumentType]
-    before, after = window // 2, (window - 1) // 2
-    inner = (slice(None), *2 * (slice(before, grey.shape[1] - after),))
-    variance = np.maximum(square[inner] - mean[inner] ** 2, 0).max(axis=(1, 2))
+    grown = tiles.shape[3] if tiles.ndim == 4 else 1  # the sum of colours is so many times their mean
+    full = np.iinfo(tiles.dtype).max if tiles.dtype.kind in "ui" else 1
+    window = min(window, tiles.shape[1])
+    count = window**2
+    small = tiles.dtype.kind in "ui" and (count * grown * full) ** 2 <= np.iinfo(np.int32).max
+    exact = np.int32 if small else np.float64  # in double precision sums of 16 bits are exact too
+    variance = np.empty(len(tiles))
+    for number, tile in enumerate(tiles):  # one at a time: what lies between stays in the processor's cache
+        grey = tile.astype(exact) if tile.ndim == 2 else tile.sum(axis=-1, dtype=exact)
+        sums, squares = _window_sums(grey, window), _window_sums(np.square(grey), window)
+        variance[number] = max((count * squares - sums * sums).max(), 0) / (count * grown * full) ** 2
     return np.where(variance > 1e-12, np.sqrt(variance), 0.0)
+
+
+def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums over each window that lies wholly in (h, w): (h - window + 1, w - window + 1)."""
+    return _row_sums(_row_sums(values, window).T, window).T
+
+
+def _row_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums over `window` rows that follow each other, each put together from two sums over half as many."""
+    if window == 1:
+        return values
+    half = window // 2
+    sums = _row_sums(values, half)
+    sums = sums[:-half] + sums[half:]
+    return sums if window % 2 == 0 else sums[:-1] + values[window - 1 :]
 
 
 def assemble(tile_maps: np.ndarray, grid: WellGeometry, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -5,19 +5,28 @@ Belongs here: the table beside the pixels. Not here: which image of a well is ta
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from plate_assets.plates.fields import Fields, map_fields
+from plate_assets.plates.fields import Fields
+from plate_assets.plates.images import ImageError, map_ahead
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCHES
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from plate_assets.precipitation.geometry import CultureArea, WellGeometry
+
 Progress = Callable[[int, int], None] | None
-_WELL = ["Metadata_Plate", "Metadata_Timepoint", "Metadata_Timepoint_h", "Metadata_Well", "Metadata_Row", "Metadata_Col"]
+Areas = dict[tuple[str, int], "CultureArea"]  # by well and site
+_IMAGE = [
+    "Metadata_Plate", "Metadata_Timepoint", "Metadata_Timepoint_h", "Metadata_Well", "Metadata_Row", "Metadata_Col",
+    "Metadata_Site", "Metadata_Channel",
+]  # fmt: skip
+_SCHEMA = {column.name: column.dtype for column in PATCHES.columns}
 
 
 def cut_patches(
@@ -26,6 +35,7 @@ def cut_patches(
     *,
     geometry: Literal["inference", "training"] = "inference",
     drop: Literal["corners"] | float = "corners",
+    areas: Areas | None = None,
     progress: Progress = None,
 ) -> "Iterator[tuple[pl.DataFrame, np.ndarray]]":
     """PATCHES and tiles (n, t, t[, 3]) of each well, one block a well, row-major; colours and bit depth kept.
@@ -34,21 +44,22 @@ def cut_patches(
     `field`. Tile size, colours and type are those of the first image that can be read; a stray one of another kind is
     brought to them. Images that cannot be read, or hold no tile, are left out: image quality tells why. With a share as `drop`,
     corner tiles come too, the outside of the culture area masked (see `precipitation.tiles.mask_outside`).
-    progress is called with wells done and wells in all.
+    areas: is given the culture areas searched for, so that `growth_table` need not search again. progress is called with
+    wells done and wells in all.
     """
     if geometry not in ("inference", "training"):
         raise ValueError(f"geometry {geometry!r}: `inference` or `training` is needed")
     groups = dict(platemap.select("Metadata_Well", "Metadata_Quadruplet").iter_rows())
-    return _blocks(fields, groups, geometry, drop, progress)
+    return _blocks(fields, groups, geometry, drop, {} if areas is None else areas, progress)
 
 
-def _blocks(fields: Fields, groups: dict, geometry, drop, progress: Progress):
+def _blocks(fields: Fields, groups: dict[str, str], geometry, drop, areas: Areas, progress: Progress):
     import numpy as np
 
-    acquisition = fields.acquisition
-    total, done, well, kind = fields.rows["Metadata_Well"].n_unique(), 0, None, None
+    total, done, well = fields.rows["Metadata_Well"].n_unique(), 0, None
     tables, tiles = [], []
-    for row, image in map_fields(fields, lambda image: image):
+    cutter = _Cutter.of(fields, groups, geometry, drop)
+    for row, cut in map_ahead(fields.rows, cutter.cut) if cutter else ():
         if row["Metadata_Well"] != well:
             if tables:
                 yield pl.concat(tables), np.concatenate(tiles)
@@ -56,45 +67,76 @@ def _blocks(fields: Fields, groups: dict, geometry, drop, progress: Progress):
             if progress and done:
                 progress(done, total)
             done += 1
-        if isinstance(image, Exception):
-            continue
-        kind = kind or _Kind(image, acquisition.pixel_um, geometry)
-        cut = kind.cut(image, acquisition.pixel_um, geometry, drop)
         if cut is not None:
-            tables.append(_table(row, groups.get(well, Well.parse(row["Metadata_Well"]).quadruplet), *cut))
-            tiles.append(cut[1])
+            tables.append(cut.table)
+            tiles.append(cut.tiles)
+            if cut.area is not None:
+                areas[row["Metadata_Well"], row["Metadata_Site"]] = cut.area
     if tables:
         yield pl.concat(tables), np.concatenate(tiles)
     if progress and total:
         progress(total, total)
 
 
-class _Kind:
-    """What all tiles of an acquisition share: side, colours, type; taken from its first readable image."""
+@dataclass(frozen=True)
+class _Cut:
+    """What one image gives; the area is None where none was searched for."""
 
-    def __init__(self, image: "np.ndarray", pixel_um: float | None, geometry) -> None:
+    table: pl.DataFrame
+    tiles: "np.ndarray"
+    area: "CultureArea | None"
+
+
+@dataclass(frozen=True)
+class _Cutter:
+    """Cuts images, several at a time. Side, colours and type of the tiles are one for the acquisition."""
+
+    fields: Fields
+    groups: dict[str, str]
+    geometry: Any
+    drop: Any
+    tile_px: int
+    colours: bool
+    dtype: "np.dtype"
+
+    @classmethod
+    def of(cls, fields: Fields, groups: dict[str, str], geometry, drop) -> "_Cutter | None":
+        """With the kind of the first image that can be read; None where there is none."""
         from plate_assets.precipitation.geometry import geometry_for
 
-        self.tile_px = geometry_for(image.shape, pixel_um, geometry).tile_px
-        self.colours, self.dtype = image.ndim == 3, image.dtype
+        for row in fields.rows.iter_rows(named=True):
+            try:
+                image = fields.image(row)
+            except ImageError:
+                continue
+            side = geometry_for(image.shape, fields.acquisition.pixel_um, geometry).tile_px
+            return cls(fields, groups, geometry, drop, side, image.ndim == 3, image.dtype)
+        return None
 
-    def cut(self, image: "np.ndarray", pixel_um: float | None, geometry, drop):
-        """Grid and tiles of an image; None where it holds none."""
-        from plate_assets.plates.images import to_grey
-        from plate_assets.precipitation.geometry import GeometryError, find_culture_area, geometry_for
+    def cut(self, row: dict[str, Any]) -> _Cut | None:
+        """Tiles and their table of the image of a row; None where it cannot be read, or holds none."""
+        from plate_assets.precipitation.geometry import GeometryError
         from plate_assets.precipitation.tiles import cut_tiles, mask_outside
 
         try:
-            grid = geometry_for(image.shape, pixel_um, geometry, drop=drop, tile_px=self.tile_px)
-        except GeometryError:
+            image = self.fields.image(row)
+            grid = self._grid(image)
+        except (ImageError, GeometryError):
             return None
-        if grid.in_domain:
-            found = find_culture_area(to_grey(image), grid.um_per_px)
-            grid = geometry_for(image.shape, pixel_um, geometry, drop=drop, tile_px=self.tile_px, culture=found)
         tiles = cut_tiles(self._alike(image), grid)
         if isinstance(grid.drop, float):
             tiles = mask_outside(tiles, grid.tile_masks())
-        return grid, tiles
+        well = row["Metadata_Well"]
+        table = _table(row, self.groups.get(well, Well.parse(well).quadruplet), grid, tiles)
+        return _Cut(table, tiles, grid.culture if grid.in_domain else None)
+
+    def _grid(self, image: "np.ndarray") -> "WellGeometry":
+        from plate_assets.plates.images import to_grey
+        from plate_assets.precipitation.geometry import find_culture_area, geometry_for
+
+        scale = self.fields.acquisition.pixel_um
+        grid = geometry_for(image.shape, scale, self.geometry, drop=self.drop, tile_px=self.tile_px)
+        return grid.around(find_culture_area(to_grey(image), grid.um_per_px)) if grid.in_domain else grid
 
     def _alike(self, image: "np.ndarray") -> "np.ndarray":
         import numpy as np
@@ -111,16 +153,20 @@ class _Kind:
         return image
 
 
-def _table(row: dict, quadruplet: str, grid, tiles: "np.ndarray") -> pl.DataFrame:
+def _table(row: dict[str, Any], quadruplet: str, grid: "WellGeometry", tiles: "np.ndarray") -> pl.DataFrame:
+    """PATCHES of one image, made with its types at once: casting and checking so small a table takes longer than its tiles."""
+    import numpy as np
+
     from plate_assets.precipitation.tiles import local_std
 
-    starts = grid.starts
-    table = pl.DataFrame({
-        "tile_row": [tile[0] for tile in grid.tiles], "tile_col": [tile[1] for tile in grid.tiles],
-        "y0_px": starts[:, 0], "x0_px": starts[:, 1], "culture_share": grid.culture_shares, "local_std": local_std(tiles),
-    }).with_columns(
-        *(pl.lit(row[name]).alias(name) for name in [*_WELL, "Metadata_Site", "Metadata_Channel"]),
-        Metadata_Quadruplet=pl.lit(quadruplet), tile_px=pl.lit(grid.tile_px),
-        geometry=pl.lit(grid.name), in_domain=pl.lit(grid.in_domain),
-    )  # fmt: skip
-    return PATCHES.conform(table)
+    places, starts = np.array(grid.tiles, dtype=np.int32).reshape(-1, 2), grid.starts.astype(np.int32)
+    each = {
+        "tile_row": places[:, 0], "tile_col": places[:, 1], "y0_px": starts[:, 0], "x0_px": starts[:, 1],
+        "culture_share": grid.culture_shares, "local_std": local_std(tiles),
+    }  # fmt: skip
+    all_of_them = {
+        **{name: row[name] for name in _IMAGE}, "Metadata_Quadruplet": quadruplet, "tile_px": grid.tile_px,
+        "geometry": grid.name, "in_domain": grid.in_domain,
+    }  # fmt: skip
+    columns = {**each, **{name: [value] * len(tiles) for name, value in all_of_them.items()}}
+    return pl.DataFrame({name: columns[name] for name in _SCHEMA}, schema=_SCHEMA)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCALE_WELLS = 48  # wells that settle the maps' colour scale, evenly over the ranks of the scores
 SAID_AS = {"reference": "Reference plates"}  # names of the model's facts, where a capital letter is not enough
 HEAT_PX = 32  # side of a tile's map: the page draws a whole well's in 120 pixels
+MAPS_IN_MEMORY = 64_000_000  # bytes of maps up to which a plate's are read once: 4,608 tiles of 14 × 14 values are 2 MB
 Heat = Callable[["np.ndarray"], "np.ndarray"]
 
 
@@ -46,8 +47,10 @@ class WellViews:
     """The picture and the map of a well: of its highest-scoring site, as it was looked at when it was scored."""
 
     def __init__(self, fields: Fields, tiles: pl.DataFrame, maps: "Stack | None", heat: Heat | None = None) -> None:
+        from plate_assets.storage.arrays import Stack, in_memory
+
         self._fields = fields
-        self._maps = maps
+        self._maps = Stack(maps.table, in_memory(maps.array, MAPS_IN_MEMORY)) if maps is not None else None
         self._heat = heat
         sums = tiles.group_by("Metadata_Well", "Metadata_Site", "Metadata_Channel").agg(pl.col("score").sum())
         best = sums.sort("score", "Metadata_Site", descending=[True, False], nulls_last=True).unique(
@@ -202,7 +205,8 @@ def write_report(
     if bundle is not None:
         from plate_assets.precipitation.detector import Detector
 
-        heat = partial(Detector.from_parts(bundle.architecture, bundle.weights).heat, side=HEAT_PX)
+        # no `from_parts`: the maps are there already, and the network would be built for nothing
+        heat = partial(Detector(dict(bundle.architecture), dict(bundle.weights)).heat, side=HEAT_PX)
     model = {**plate.model, **_looked_at(plate.fields)}
     inputs = inputs_of(plate, heat=heat, model=model, links=links, made_at=made_at or datetime.now(UTC))
     folder = UPath(folder)

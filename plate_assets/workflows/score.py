@@ -169,7 +169,7 @@ def score_folder(
     from plate_assets.precipitation.quadruplets import call_quadruplets
     from plate_assets.workflows.calls import reference_scores, score_wells
     from plate_assets.workflows.growth import growth_table
-    from plate_assets.workflows.patches import cut_patches
+    from plate_assets.workflows.patches import Areas, cut_patches
 
     calling = calling or CallSettings()
     options = options or ReadOptions()
@@ -194,7 +194,8 @@ def score_folder(
     platemap = plate_map_for(acquisition, platemaps)
     quality = measure_quality(acquisition, progress=step("quality"))
     fields = lit_fields(acquisition, view)
-    blocks = cut_patches(fields, platemap)
+    areas: Areas = {}
+    blocks = cut_patches(fields, platemap, areas=areas)
     target = UPath(work / "maps")
     made_of = Provenance(
         inputs={"acquisition": known.fingerprint}, code_version=__version__, model_version=model_version, run_id=None
@@ -203,7 +204,7 @@ def score_folder(
     write_stack(target, score_blocks(blocks, detector, model_version, step("score"), n_tiles), PATCH_SCORES, made_of)
     maps = read_stack(target, PATCH_SCORES)
     wells = score_wells(maps.table, platemap, quality, exclusions)
-    growth = growth_table(fields, platemap, progress=step("growth"))
+    growth = growth_table(fields, platemap, progress=step("growth"), areas=areas)
     calls = call_quadruplets(wells, reference, contamination=calling.contamination, method=calling.method)
     return ScoredPlate(
         fields, known.fingerprint, platemap, quality, maps.table, maps, growth, wells, calls,

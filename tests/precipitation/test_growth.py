@@ -97,6 +97,25 @@ def test_the_cells_of_real_fields_are_counted_about_right(real_data):
     assert 0.6 < np.median(counts) < 1.5
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (4, 90), (6, 6), (33, 3)])
+def test_images_smaller_than_the_lamps_grid_are_measured_too(shape):
+    image = np.random.default_rng(0).integers(0, 4, shape).astype(np.uint8)
+    for scale in (None, 0.87, 2.82):
+        growth = measure_growth(image, scale)
+        assert 0 <= growth.confluence <= 1 and growth.covered.any() == (growth.confluence > 0)
+
+
+def test_no_covered_patch_is_a_speck_and_no_hole_a_pinhole():
+    rng = np.random.default_rng(0)
+    cells = ndimage.gaussian_filter(rng.normal(0, 1, (500, 500)), 4)
+    image = 120 + np.where(cells > 0.03, rng.normal(0, 20, cells.shape), rng.normal(0, 1, cells.shape))
+    covered = measure_growth(image.clip(0, 255).astype(np.uint8), 2.82).covered
+    assert 0.05 < covered.mean() < 0.95
+    for mask, smallest in ((covered, 350 / 2.82**2), (~covered, 350 / 2 / 2.82**2)):
+        labels, n = ndimage.label(mask)
+        assert n > 3 and np.bincount(labels.ravel())[1:].min() >= smallest
+
+
 def planted(n=200, bad=40, seed=0):
     rng = np.random.default_rng(seed)
     growth, scores = rng.normal(0.6, 0.05, n), rng.normal(1.0, 0.1, n)

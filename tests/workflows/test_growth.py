@@ -1,5 +1,7 @@
 """Growth of a plate: one row for each well, broken wells empty, sites averaged, the wall's place told where it was found."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 from plate_assets.precipitation.tables import GROWTH
 from plate_assets.workflows.growth import growth_table
+from plate_assets.workflows.patches import cut_patches
 
 
 def table_of(folder, options=None, **more):
@@ -38,6 +41,18 @@ def test_confluence_follows_the_truth_and_rises_between_visits(simulated):
         assert both["culture_radius_px"].to_numpy() == pytest.approx(both["culture_radius_px_right"].to_numpy(), abs=4)
     assert (visits[1]["confluence"] > visits[0]["confluence"]).all()
     assert (visits[1]["cell_density_mm2"] > visits[0]["cell_density_mm2"]).all()
+
+
+def test_areas_found_while_tiles_were_cut_are_taken_over_and_give_the_same(simulated):
+    fields = Fields.of(open_acquisition(simulated[1].acquisitions[0]))
+    platemap, areas = platemap_of(fields.acquisition, None), {}
+    for _ in cut_patches(fields, platemap, areas=areas):
+        pass
+    table = growth_table(fields, platemap, areas=areas)
+    assert table.equals(growth_table(fields, platemap)) and len(areas) == 8
+    moved = {place: replace(area, radius=area.radius - 1) for place, area in areas.items()}
+    told = growth_table(fields, platemap, areas=moved)
+    assert (told["culture_radius_px"] - table["culture_radius_px"]).to_numpy() == pytest.approx(-1)  # not searched for again
 
 
 def test_precipitate_is_not_taken_for_growth(simulated):

@@ -30,6 +30,7 @@ def _segments(path: str) -> list[list[tuple[float, float]]]:
 
 def heatmap_png(inputs: ReportInputs, width_in: float = 13.0, dpi: int = 130) -> bytes:
     """Every well by name, one colour scale with its unit, called groups outlined, everything doubtful hatched; PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
@@ -47,14 +48,18 @@ def heatmap_png(inputs: ReportInputs, width_in: float = 13.0, dpi: int = 130) ->
         hatch = HATCHES.get(mark.state)
         face = "white" if mark.state == "absent" else mark.colour if mark.colour and mark.state != "excluded" else "#c9ccd1"
         ink = "#9aa1ac" if mark.state == "absent" else "#000000" if face == "#c9ccd1" else mark.ink
-        axes.add_patch(
+        box = axes.add_artist(  # not `add_patch`: it would measure each of them for the axes' limits, which are known
             Rectangle(
                 (mark.x + 1, mark.y + 1), CELL - 2, CELL - 2, facecolor=face, hatch=hatch, linewidth=0.6,
                 linestyle="--" if mark.state == "absent" else "-",
                 edgecolor=to_rgba(ink, 0.45) if hatch or mark.state == "absent" else "white",
             )
         )  # fmt: skip
-        axes.text(mark.x + CELL / 2, mark.y + CELL / 2, mark.name, ha="center", va="center", fontsize=name_size, color=ink)
+        name = axes.text(
+            mark.x + CELL / 2, mark.y + CELL / 2, mark.name, ha="center", va="center", fontsize=name_size, color=ink
+        )
+        for inside in (box, name):  # what lies inside the axes needs no room around them: not to be measured, well by well
+            inside.set_in_layout(False)
     lines = [segment for _, path in drawing.outlines for segment in _segments(path)]
     axes.add_collection(LineCollection(lines, colors="white", linewidths=5, capstyle="projecting"))
     axes.add_collection(LineCollection(lines, colors=OUTLINE, linewidths=2.6, capstyle="projecting"))
@@ -91,7 +96,7 @@ def heatmap_png(inputs: ReportInputs, width_in: float = 13.0, dpi: int = 130) ->
     if keys:
         figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False, fontsize=9)
     out = io.BytesIO()
-    figure.savefig(out, format="png")
+    FigureCanvasAgg(figure).print_png(out)  # `savefig` would draw all twice
     return out.getvalue()
 
 

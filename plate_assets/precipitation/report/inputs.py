@@ -23,7 +23,8 @@ def _none(_well: str) -> None:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """One plate at one time point. Pictures and maps are asked for one well at a time, so that memory stays bounded.
+    """One plate at one time point. Pictures and maps are asked for a few wells at a time, so that memory stays bounded, and
+    from several threads at once.
 
     calls, wells, tiles, growth, quality, effects: tables of the schemas QUADRUPLET_CALLS, WELL_SCORES, PATCH_SCORES, GROWTH,
     IMAGE_QUALITY and LAYOUT_EFFECTS. heat_scale: the map values drawn as nothing and as full colour, one pair for the plate.

@@ -151,7 +151,7 @@ def heat_legend() -> list[tuple[float, str, float]]:
 def render_report(inputs: ReportInputs) -> str:
     """The page of one plate: HTML that needs no other file and no network, and runs nothing that a name brings along.
 
-    Pictures are asked for one well at a time; the page stays near `inputs.budget_bytes`, whatever the plate's format.
+    Pictures are asked for a few wells at a time; the page stays near `inputs.budget_bytes`, whatever the plate's format.
     """
     facts, groups, first = well_facts(inputs), group_facts(inputs), shown_first(inputs)
     plates = drawings(inputs, facts)
