@@ -3,6 +3,7 @@
 Belongs here: epochs, optimiser, early stopping, checkpoints, curves. Not here: losses and data (the sciences), augmentation.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ class FitConfig:
     weight_decay: float = 1e-6
     decay: float = 0.985  # of the learning rate, each epoch
     patience: int = 10  # epochs without a better validation before it stops
+    # Share of the past in a running average of the weights, each step; 0: none. With it the last average is validated and
+    # kept, not the best epoch: where few images judge, the best one is the luckiest.
+    average: float = 0.0
     # Of the layers' products, as the processor is quicker; weights and losses stay float32.
     precision: Literal["float32", "bfloat16"] = field(default_factory=quick_precision)
     seed: int = 0
@@ -43,6 +47,7 @@ class Fitted:
     best_epoch: int = -1
     best: float = -math.inf
     seconds: float = 0.0
+    steps: int = 0
     ended: str = "epochs used up"
     resumed_at: int | None = None
 
@@ -63,7 +68,7 @@ def fit(
     identity: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
-    """Train the model in place and leave the weights of the best epoch in it.
+    """Train the model in place and leave the weights of the best epoch in it, or their average at the end.
 
     batches: gives the batches of one epoch, drawing from the two generators only. loss: mean loss of a batch.
     validate: a number that is better when larger, with further figures for the curves; without it the last epoch is kept.
@@ -73,23 +78,32 @@ def fit(
     optimiser = _optimiser(model, config)
     rng, generator = np.random.default_rng(config.seed), torch.Generator().manual_seed(config.seed)
     fitted, best_weights, first = Fitted(), _copy(model), 0
+    shown = copy.deepcopy(model) if config.average else model  # what is validated and kept
     identity = f"{identity}|{asdict(config)}"
     if checkpoint and (found := load_checkpoint(checkpoint)) and found[1]["identity"] == identity:
         best_weights, first = _resume(found, model, optimiser, rng, generator, fitted)
+        if config.average:
+            shown.load_state_dict(best_weights)
+
+    def stepped() -> None:
+        fitted.steps += 1
+        if config.average:
+            _average(shown, model, min(config.average, fitted.steps / (fitted.steps + 9)))  # the first weights fade soon
+
     for epoch in range(first, config.epochs):
         if fitted.ended != "epochs used up":
             break
         began = time.monotonic()
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * config.decay**epoch
-        figures = {"training loss": _epoch(model, optimiser, batches(rng, generator), loss, epoch, config.precision)}
+        figures = {"training loss": _epoch(model, optimiser, batches(rng, generator), loss, epoch, config.precision, stepped)}
         value = -figures["training loss"] if validate is None else math.nan
         if validate:
-            model.eval()
-            value, more = validate(model)
+            shown.eval()
+            value, more = validate(shown)
             figures |= more
-        if validate is None or value > fitted.best:
-            fitted.best, fitted.best_epoch, best_weights = value, epoch, _copy(model)
+        if validate is None or config.average or value > fitted.best:
+            fitted.best, fitted.best_epoch, best_weights = value, epoch, _copy(shown)
         for name, figure in figures.items():
             fitted.curves.setdefault(name, []).append(figure)
         fitted.seconds += time.monotonic() - began
@@ -115,7 +129,13 @@ def train_mode(model: nn.Module) -> None:
 
 
 def _epoch(
-    model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator, loss: Loss, epoch: int, precision: str
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterator,
+    loss: Loss,
+    epoch: int,
+    precision: str,
+    stepped: Callable[[], None],
 ) -> float:
     train_mode(model)
     losses = []
@@ -129,8 +149,19 @@ def _epoch(
             )
         value.backward()
         optimiser.step()
+        stepped()
         losses.append(float(value.detach()))
     return float(np.mean(losses))
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, past: float) -> None:
+    """Move the average towards the model, batch norm's statistics too; `past` is the share of it that stays."""
+    for mean, now in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now, 1 - past)
+        else:
+            mean.copy_(now)
 
 
 def _optimiser(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:

@@ -17,8 +17,10 @@ from plate_assets.storage.arrays import IN_MEMORY_BYTES
 if TYPE_CHECKING:
     import torch
 
+    from plate_assets.learning.augment import Symmetry
     from plate_assets.learning.fit import Fitted
     from plate_assets.precipitation.detector import Detector
+    from plate_assets.precipitation.fcdd import Reduction
 
 Progress = Callable[[int, int], None]
 VALIDATION_TILES = 1_500  # of the calibration split, in every epoch: enough to rank epochs, few enough to cost little
@@ -36,6 +38,7 @@ class TrainConfig:
     batch: int = 32
     anomalous_share: float = 0.3  # of each batch; the tiles themselves stand ten to one
     learning_rate: float = 1e-3
+    decay: float = 0.985  # of the learning rate, each epoch
     optimiser: Literal["adam", "sgd"] = "adam"
     patience: int = 10
     frozen_stages: int = 0
@@ -45,6 +48,13 @@ class TrainConfig:
     normalisation: str = "relative"
     precision: str = "float32"
     um_per_px: float | None = 2.82
+    reduction: "Reduction" = "mean"  # of a map to its score; max: for anomalies that are small
+    loss_reduction: "Reduction" = "mean"  # the same in the loss; topk: as max, but more than one place of a map learns
+    synthetic_share: float = 0.0  # of each batch: normal tiles with synthetic anomalies, whose places are known
+    symmetry: "Symmetry" = "square"  # of what is shown: which of its rotations and mirror images are as good
+    stretch: float = 0.0  # random scale, proportions and shift, see `augment`
+    one_sided: bool = False  # start with a map that is positive everywhere, see `FCDD.start_one_sided`
+    average: float = 0.0  # share of the past in a running average of the weights, which is then kept, see `fit`
 
 
 @dataclass
@@ -89,17 +99,17 @@ def train_detector(
     def validate(model: "torch.nn.Module") -> tuple[float, dict[str, float]]:
         raw = _raw_maps(model, shell, pixels, validation)
         answer = torch.from_numpy(parts.anomalous[validation].astype(np.float32))
-        value = float(fcdd_loss(raw, answer))
-        auc = _auc(parts.anomalous[validation], _scores(raw))
+        value = float(fcdd_loss(raw, answer, reduction=config.loss_reduction))
+        auc = _auc(parts.anomalous[validation], _scores(raw, config))
         return (auc - 0.01 * value if np.isfinite(auc) else -value), {"calibration loss": value, "calibration AUC": auc}
 
     fitted = fit(
         network,
         Epochs(pixels, parts, shell, config),
-        lambda model, batch: fcdd_loss(model(batch[0]).float(), batch[1]),
+        lambda model, batch: fcdd_loss(model(batch[0]).float(), batch[1], batch[2], config.loss_reduction),
         FitConfig(
             epochs=config.epochs, seconds=config.seconds, optimiser=config.optimiser, learning_rate=config.learning_rate,
-            patience=config.patience, seed=config.seed,
+            patience=config.patience, seed=config.seed, average=config.average, decay=config.decay,
         ),
         validate=validate,
         checkpoint=checkpoint,
@@ -125,13 +135,15 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
     mean, std = _statistics(pixels.take(parts.sample(config.seed)), config.normalisation)
     torch.manual_seed(config.seed)
     network = FCDD(config.backbone, channels)
+    if config.one_sided:
+        network.start_one_sided()
     source = _start(network.trunk, config.backbone, config.weights) if config.weights else "random"
     freeze(network.trunk, config.frozen_stages)
     architecture = {
         "format": FORMAT, "science": "precipitation", "backbone": config.backbone, "cut": backbone.cut, "in_channels": channels,
         "input_px": config.input_px or backbone.input_px, "tile_px": int(shape[1]), "um_per_px": config.um_per_px,
-        "normalisation": config.normalisation, "mean": mean, "std": std, "reduction": "mean", "precision": config.precision,
-        "trunk_weights": source,
+        "normalisation": config.normalisation, "mean": mean, "std": std, "reduction": config.reduction,
+        "precision": config.precision, "trunk_weights": source,
     }  # fmt: skip
     return network.to(memory_format=torch.channels_last), architecture  # type: ignore[call-overload]
 
@@ -244,7 +256,10 @@ class View:
 
 @dataclass(frozen=True)
 class Epochs:
-    """The batches of an epoch: both classes in a fixed share, drawn without repetition as long as there are tiles."""
+    """The batches of an epoch: both classes in a fixed share, drawn without repetition as long as there are tiles.
+
+    A batch is images, which are anomalous, and marks: where the last of them are, those with synthetic anomalies.
+    """
 
     pixels: Tiles
     parts: Parts
@@ -254,21 +269,25 @@ class Epochs:
     def __call__(self, rng: np.random.Generator, generator: "torch.Generator") -> Iterator[tuple["torch.Tensor", ...]]:
         import torch
 
-        from plate_assets.learning.augment import Augmentation, augment
+        from plate_assets.learning.augment import Augmentation, Strokes, add_strokes, augment
 
         rows, config = self.parts.rows["train"], self.config
         bad, good = rows[self.parts.anomalous[rows]], rows[~self.parts.anomalous[rows]]
         n_bad = round(config.batch * config.anomalous_share) if len(bad) else 0
+        first_made = config.batch - round(config.batch * config.synthetic_share)
         n_batches = max(1, config.tiles_per_epoch // config.batch)
         drawn_bad, drawn_good = _drawn(bad, n_bad * n_batches, rng), _drawn(good, (config.batch - n_bad) * n_batches, rng)
+        how = Augmentation(symmetry=config.symmetry, stretch=config.stretch)
         for number in range(n_batches):
             chosen = np.concatenate(
                 [drawn_bad[number * n_bad : (number + 1) * n_bad],
                  drawn_good[number * (config.batch - n_bad) : (number + 1) * (config.batch - n_bad)]]
             )  # fmt: skip
-            images = augment(self.shell.prepare(self.pixels.take(chosen)), Augmentation(), generator)
+            images = augment(self.shell.prepare(self.pixels.take(chosen)), how, generator)
             answer = torch.from_numpy(self.parts.anomalous[chosen].astype(np.float32))
-            yield images.contiguous(memory_format=torch.channels_last), answer
+            images[first_made:], marks = add_strokes(images[first_made:], Strokes(), generator)
+            answer[first_made:] = 1
+            yield images.contiguous(memory_format=torch.channels_last), answer, marks
 
 
 def _drawn(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -298,10 +317,10 @@ def _raw_maps(model: "torch.nn.Module", shell: "Detector", pixels: Tiles, rows: 
         return torch.cat([model(shell.prepare(batch).contiguous(memory_format=torch.channels_last)) for batch in batches])
 
 
-def _scores(raw: "torch.Tensor") -> np.ndarray:
-    from plate_assets.precipitation.fcdd import pseudo_huber
+def _scores(raw: "torch.Tensor", config: TrainConfig) -> np.ndarray:
+    from plate_assets.precipitation.fcdd import pseudo_huber, reduce_map
 
-    return pseudo_huber(raw).mean((1, 2)).double().numpy()
+    return reduce_map(pseudo_huber(raw), config.reduction).double().numpy()
 
 
 def _auc(truth: np.ndarray, scores: np.ndarray) -> float:

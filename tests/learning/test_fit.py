@@ -38,9 +38,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, optimiser):
-    config, whole = FitConfig(epochs=6, optimiser=optimiser), network()
+@pytest.mark.parametrize(("optimiser", "average"), [("adam", 0.0), ("sgd", 0.0), ("adam", 0.9)])
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, optimiser, average):
+    config, whole = FitConfig(epochs=6, optimiser=optimiser, average=average), network()
     fit(whole, batches, loss, config)
     calls = itertools.count()
 
@@ -54,7 +54,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(t
     resumed = network()
     fitted = fit(resumed, batches, loss, config, checkpoint=tmp_path / "state.safetensors")
     assert torch.equal(weights(resumed), weights(whole))
-    assert fitted.resumed_at == 3 and len(fitted.curves["training loss"]) == 6
+    assert fitted.resumed_at == 3 and len(fitted.curves["training loss"]) == 6 and fitted.steps == 24
 
 
 def test_a_checkpoint_of_another_training_is_not_taken(tmp_path):
@@ -73,6 +73,23 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training():
     fitted = fit(model, batches, loss, FitConfig(epochs=6, patience=2), validate=validate)
     assert fitted.best_epoch == 1 and fitted.ended == "no better for 2 epochs" and len(seen) == 4
     assert torch.equal(weights(model), seen[1])
+
+
+def test_an_average_is_of_the_weights_after_each_step_and_its_last_state_is_kept():
+    seen, model = [], network()
+
+    def remembers(rng, generator):
+        for batch in batches(rng, generator):
+            yield batch
+            seen.append(weights(model).clone())
+
+    judged = iter([3.0, 2.0, 1.0])
+    fitted = fit(model, remembers, loss, FitConfig(epochs=3, average=0.5), validate=lambda model: (next(judged), {}))
+    expected = weights(network())
+    for number, after in enumerate(seen, 1):
+        past = min(0.5, number / (number + 9))
+        expected = past * expected + (1 - past) * after
+    assert torch.allclose(weights(model), expected, atol=1e-6) and fitted.best_epoch == 2
 
 
 def test_the_time_budget_ends_the_training_after_the_epoch_that_is_under_way():

@@ -31,6 +31,30 @@ def test_the_loss_is_equation_8_with_the_sum_over_both_terms(maps, random):
     assert float(found) == pytest.approx(exact, rel=1e-3, abs=2e-5)
 
 
+def test_where_the_anomaly_is_known_its_place_is_pushed_up_and_the_rest_down_but_for_its_neighbours():
+    raw = torch.ones(2, 6, 6, requires_grad=True)
+    marks = torch.zeros(1, 48, 48)
+    marks[0, 18, 18] = 1  # the place (2, 2) of the map
+    fcdd_loss(raw, torch.tensor([0.0, 1.0]), marks).backward()
+    push = -torch.sign(raw.grad)
+    expected = -torch.ones(6, 6)
+    expected[1:4, 1:4] = 0
+    expected[2, 2] = 1
+    assert torch.equal(push[1], expected) and torch.equal(push[0], -torch.ones(6, 6))
+
+
+def test_a_loss_by_the_largest_values_moves_no_other():
+    raw = torch.linspace(0.1, 1, 32).reshape(2, 4, 4).requires_grad_()
+    fcdd_loss(raw, torch.tensor([0.0, 1.0]), reduction="topk").backward()
+    assert (raw.grad != 0).flatten(1).sum(1).tolist() == [1, 1]
+
+
+def test_a_network_that_starts_one_sided_has_a_positive_map():
+    torch.manual_seed(0)
+    network = FCDD("cnn27").start_one_sided()
+    assert (network(torch.randn(4, 1, 64, 64)) > 0).all()
+
+
 def test_a_flat_map_called_anomalous_gives_a_finite_loss_and_gradient():
     raw = torch.zeros(1, 3, 3, requires_grad=True)
     loss = fcdd_loss(raw, torch.ones(1))

@@ -46,16 +46,23 @@ class Killed(Exception):
     """Raised where a kill would come."""
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_detector(tiles, tmp_path):
+SMALL_ANOMALIES = replace(
+    SMALL, reduction="max", loss_reduction="topk", synthetic_share=0.25, symmetry="rectangle", stretch=0.1, one_sided=True,
+    average=0.9,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_ANOMALIES], ids=["plain", "for small anomalies"])
+def test_a_training_that_was_killed_goes_on_to_the_same_detector(tiles, tmp_path, config):
     def kill_after_two(done: int, _: int) -> None:
         if done == 2:
             raise Killed
 
-    whole = train_detector(*tiles, SMALL)
+    whole = train_detector(*tiles, config)
     checkpoint = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
-        train_detector(*tiles, SMALL, checkpoint=checkpoint, progress=kill_after_two)
-    resumed = train_detector(*tiles, SMALL, checkpoint=checkpoint)
+        train_detector(*tiles, config, checkpoint=checkpoint, progress=kill_after_two)
+    resumed = train_detector(*tiles, config, checkpoint=checkpoint)
     assert resumed.metrics["resumed at epoch"] == 2 and not checkpoint.exists()
     assert resumed.curves == whole.curves
     assert all(np.array_equal(resumed.detector.weights[name], value) for name, value in whole.detector.weights.items())
