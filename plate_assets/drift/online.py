@@ -7,13 +7,12 @@ many streams at once (`online_runs`), which embedding comes next.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
 
 from plate_assets.drift import kernel, samples, state
-from plate_assets.drift.online_thresholds import Bootstrap, ReferenceKernel, RunTime, draw_streams, per_step
+from plate_assets.drift.online_thresholds import Bootstrap, ReferenceKernel, RunTime, draw_streams, per_step, split_statistics
 
 Calibration = Literal["run_time", "per_step"]
 _KIND = "native/1"
@@ -152,7 +151,7 @@ def configure(
     rng = np.random.default_rng(seed)
     pairs = ReferenceKernel.of(reference, sigma, rng)
     if calibration == "run_time":
-        split = _typical_split(_splits(pairs, window, window, rng))
+        split = _typical_split(pairs, window, rng)
         bootstrap = Bootstrap.of(pairs, split.held, split.across, bootstraps, rng)
         thresholds = np.array([bootstrap.threshold(ert)])
     else:
@@ -212,10 +211,11 @@ def _splits(pairs: ReferenceKernel, window: int, held_out: int, rng: np.random.G
         yield _Split.of(pairs, rng.permutation(len(pairs))[:held_out], window)
 
 
-def _typical_split(splits: Iterator[_Split]) -> _Split:
-    """Of some splits the one with the median statistic: no monitor begins near an alarm, or far from it."""
-    some = sorted(islice(splits, _STARTS), key=lambda split: split.statistic)
-    return some[_STARTS // 2]
+def _typical_split(pairs: ReferenceKernel, window: int, rng: np.random.Generator) -> _Split:
+    """Of some random splits the one with the median statistic: no monitor begins near an alarm, or far from it."""
+    held = np.array([rng.permutation(len(pairs))[:window] for _ in range(_STARTS)])
+    statistics = split_statistics(pairs, window, held)[:, 0]
+    return _Split.of(pairs, held[np.argsort(statistics)[_STARTS // 2]], window)
 
 
 def _statistic(of_rows: float, vectors: np.ndarray, across: np.ndarray, sigma: float) -> float:

@@ -9,7 +9,7 @@ streams over many windows and looks for the one threshold at which their mean ru
 hundreds of alarms speak for it, and the monitor's own start is accounted for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ FOLLOWED = 100  # steps over which a bootstrapped stream is followed, or five wi
 PSEUDO_REFERENCES = 64
 FEWEST = 1_024  # streams: 16 for each pseudo-reference, so that their differences stand out from chance
 _WHOLE_KERNEL = 4096  # rows up to which the kernel of a reference is held as one matrix: 67 MB
-_HALVINGS = 30  # of the interval in which a threshold is looked for
+_HALVINGS = 24  # of the interval in which a threshold is looked for: to the digits of float32
 _NORMAL_95 = 1.96
 _ONE_FOR_ALL = np.zeros(1)
 
@@ -44,7 +44,7 @@ class ReferenceKernel:
     @classmethod
     def of(cls, points: np.ndarray, sigma: float, rng: np.random.Generator) -> "ReferenceKernel":
         """Of points (n, d) float64; memory is bounded at any n."""
-        weights = rng.normal(size=(len(points), PSEUDO_REFERENCES))
+        weights = rng.standard_normal((len(points), PSEUDO_REFERENCES))
         weights -= weights.mean(axis=0)
         probes = np.column_stack([np.ones(len(points)), weights])
         sums = np.zeros_like(probes)
@@ -61,6 +61,14 @@ class ReferenceKernel:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def lagged(self, rows: np.ndarray) -> Callable[[int], np.ndarray]:
+        """Of streams (s, l) int64 the kernel of each row and the one `lag` rows later, as `sliding.within_sums` asks for it."""
+        if self.matrix is None:
+            return lambda lag: self.between(rows[:, :-lag], rows[:, lag:])
+        flat, steps = self.matrix.ravel(), rows.T
+        lines = steps * len(self)
+        return lambda lag: flat.take(lines[:-lag] + steps[lag:], mode="clip").T
 
     def between(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         """k of rows i and rows j, int64 arrays that broadcast; 0 of a row with itself."""
@@ -131,9 +139,8 @@ class Bootstrap:
         steps = max(FOLLOWED, 5 * window)
         streams = draw_streams(len(reference), (count, window + steps), window, rng, start)
         group = np.arange(count) % PSEUDO_REFERENCES
-        found = _statistics(reference, streams, group, across)
-        found -= (thresholds - thresholds[-1])[np.minimum(np.arange(1, 1 + steps), len(thresholds) - 1)].astype(np.float32)
-        return cls(streams, group, np.maximum.accumulate(found, axis=1, out=found), len(reference))
+        higher = (thresholds - thresholds[-1])[np.minimum(np.arange(1 + steps), len(thresholds) - 1)]
+        return cls(streams, group, _highest(reference, streams, group, across, higher), len(reference))
 
     @property
     def window(self) -> int:
@@ -142,34 +149,40 @@ class Bootstrap:
     def threshold(self, ert: float) -> float:
         """The one threshold for all steps at which the mean run time, over references, is the ERT."""
         low, high = float(self.highest[:, 0].min()), float(self.highest.max())
+        at_low, at_high = _quiet(self.highest, low), _quiet(self.highest, high)
         for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if self._mean_and_spread(middle)[0] >= ert else (middle, high)
+            middle, at_middle = (low + high) / 2, at_low.copy()
+            open_ = np.flatnonzero(at_low < at_high)  # of the others, low and high say all
+            at_middle[open_] = _quiet(self.highest[open_], middle)
+            if self._mean_and_spread(at_middle)[0] >= ert:
+                high, at_high = middle, at_middle
+            else:
+                low, at_low = middle, at_middle
         return high
 
     def run_time(self, threshold: float) -> RunTime:
         """What a threshold leads to."""
-        mean, between = self._mean_and_spread(threshold)
+        mean, between = self._mean_and_spread(_quiet(self.highest, threshold))
         return RunTime.of(mean, float(np.hypot(between, self._sampling_spread(threshold))))
 
-    def _mean_and_spread(self, threshold: float) -> tuple[float, float]:
+    def _mean_and_spread(self, quiet: np.ndarray) -> tuple[float, float]:
         """Mean run time, infinite without an alarm, and the standard deviation of its logarithm between pseudo-references.
 
+        quiet: (s,) as `_quiet`.
         The steps as they were; where a stream ends without an alarm, a constant rate from there on, alarms / steps at risk
         since the start played no part. Of rates that differ by a variance v of their logarithm, the mean of the inverse is
         1 + v times the inverse of the mean; v is what the alarms of the pseudo-references scatter beyond chance.
         """
-        on = self.highest <= threshold
-        settled, last = 2 * self.window - 1, on.shape[1] - 1
-        at_risk = np.bincount(self.group, on[:, settled:last].sum(axis=1))
-        alarms = np.bincount(self.group, on[:, settled] & ~on[:, last])
+        settled, last = 2 * self.window - 1, self.highest.shape[1] - 1
+        at_risk = np.bincount(self.group, quiet.clip(settled, last) - settled)
+        alarms = np.bincount(self.group, (settled < quiet) & (quiet <= last))
         if not alarms.any():
             return float("inf"), 1.0
         rate = alarms.sum() / at_risk.sum()
         expected = rate * at_risk
         varies = max(0.0, float(((alarms - expected) ** 2 - expected).sum() / (expected**2).sum()))
-        seen = 1 + on[:, :last].sum() / len(on)
-        return float(seen + on[:, last].mean() * (1 + varies) / rate), float(np.sqrt(varies))
+        seen = 1 + np.minimum(quiet, last).mean()
+        return float(seen + (quiet > last).mean() * (1 + varies) / rate), float(np.sqrt(varies))
 
     def _sampling_spread(self, threshold: float) -> float:
         """Standard deviation of the log run time from the sample of rows and from the number of alarms that were seen.
@@ -193,9 +206,18 @@ def per_step(reference: ReferenceKernel, window: int, ert: float, splits: np.nda
     At each step the window's MMD² against the rows that are not held out; the threshold is its (1 - 1/ERT) quantile over the
     splits left, and splits at or above it are dropped.
     """
-    held_out = 2 * window - 1
+    thresholds, left = np.empty(window), split_statistics(reference, window, splits)
+    for step in range(window):
+        thresholds[step] = np.quantile(left[:, step], 1 - 1 / ert)
+        left = left[left[:, step] < thresholds[step]]
+    return thresholds
+
+
+def split_statistics(reference: ReferenceKernel, window: int, splits: np.ndarray) -> np.ndarray:
+    """MMD² of each window of W among the rows held out (b, h) against all that are not, (b, h - W + 1)."""
+    held_out = splits.shape[1]
     kept = len(reference) - held_out
-    found = np.empty((len(splits), window))
+    found = np.empty((len(splits), held_out - window + 1))
     for some in _chunks(len(splits), held_out**2):
         held = splits[some].astype(np.int64)
         pairs = reference.between(held[:, :, None], held[:, None, :]).astype(np.float64)
@@ -203,11 +225,7 @@ def per_step(reference: ReferenceKernel, window: int, ert: float, splits: np.nda
         others = reference.sums.sum() - pairs.sum(axis=(1, 2)) - 2 * across.sum(axis=1)
         within = sliding.within_sums(lambda lag, pairs=pairs: np.diagonal(pairs, lag, 1, 2), window)
         found[some] = sliding.mmd2(others[:, None] / (kept * (kept - 1)), within, across / kept, window)
-    thresholds, left = np.empty(window), found
-    for step in range(window):
-        thresholds[step] = np.quantile(left[:, step], 1 - 1 / ert)
-        left = left[left[:, step] < thresholds[step]]
-    return thresholds
+    return found
 
 
 def draw_streams(
@@ -222,36 +240,58 @@ def draw_streams(
         streams[:, : len(start)] = start  # its rows differ, and so none of them is drawn again
     open_ = np.arange(len(streams))
     while open_.size:
-        some = streams[open_]
-        again = np.zeros(some.shape, dtype=bool)
-        for lag in range(1, window):
-            again[:, lag:] |= some[:, lag:] == some[:, :-lag]
-        some[again] = rng.integers(n, size=int(again.sum()), dtype=np.int32)
-        streams[open_] = some
-        open_ = open_[again.any(axis=1)]
+        row, step = _repeats(streams[open_], n, window)
+        streams[open_[row], step] = rng.integers(n, size=len(row), dtype=np.int32)
+        open_ = open_[row[np.diff(row, prepend=-1) > 0]]
     return streams
 
 
-def _statistics(reference: ReferenceKernel, streams: np.ndarray, group: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Statistic of each window of the streams (s, l + W) after the first, against its pseudo-reference, (s, l) float32.
+def _repeats(streams: np.ndarray, n: int, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where rows of streams (s, l), numbers below n, are among the W - 1 before them: streams and steps, both ascending.
 
-    start: (W,) mean kernel of the rows of the first window with the monitor's own rows: no chance is in these.
+    All streams are compared as one line, as small integers: W - 1 times n before each keep it from the end of the one above.
+    """
+    ahead = window - 1
+    line = np.full((len(streams), ahead + streams.shape[1]), n, dtype=np.min_scalar_type(n))
+    line[:, ahead:] = streams
+    found, flat = np.zeros(line.shape, dtype=bool), line.ravel()
+    for lag in range(1, window):
+        found.ravel()[lag:] |= flat[lag:] == flat[:-lag]
+    found[:, :ahead] = False
+    row, step = np.divmod(np.flatnonzero(found), line.shape[1])
+    return row, step - ahead
+
+
+def _quiet(highest: np.ndarray, threshold: float) -> np.ndarray:
+    """Steps of each stream before its first alarm, all of them where there is none, (s,); highest: as in `Bootstrap`."""
+    alarm = sliding.first_above(highest, threshold)
+    return np.where(alarm > 0, alarm - 1, highest.shape[1])
+
+
+def _highest(
+    reference: ReferenceKernel, streams: np.ndarray, group: np.ndarray, start: np.ndarray, higher: np.ndarray
+) -> np.ndarray:
+    """The highest so far of the statistics of the streams (s, W + l) after their first window, (s, l) float32.
+
+    start: (W,) mean kernel of the rows of the first window with the monitor's own rows: no chance is in these; higher: (1 + l,)
+    by how much the threshold of each step is above the last one, which is taken off.
     Rows of a window are drawn without replacement, which takes (W - 1)/(n - 1) off |w|²: it is put back.
     """
     window = len(start)
     n, kept = len(reference), len(reference) - window
-    scale = np.sqrt(n * kept)
+    scale, unlike = np.sqrt(n * kept), (n - 1) / (n - window)
     to_all = reference.sums / (n - 1)  # of each row, its mean kernel with the others
-    to_pseudo = (reference.weighted / scale).astype(np.float32)
-    of_pseudo = np.einsum("nr,nr->r", reference.weights, reference.weighted) / scale**2
+    to_pseudo = np.ascontiguousarray(unlike * to_all + reference.weighted.T / scale)
+    of_pseudo = unlike * to_all.mean() + np.einsum("nr,nr->r", reference.weights, reference.weighted) / scale**2
     found = np.empty((len(streams), streams.shape[1] - window), dtype=np.float32)
     for some in _chunks(*streams.shape):
-        rows, of = streams[some].astype(np.int64), group[some]
-        within = sliding.within_sums(lambda lag, rows=rows: reference.between(rows[:, :-lag], rows[:, lag:]), window)
-        own = sliding.mmd2(float(to_all.mean()), within, to_all[rows], window) * (n - 1) / (n - window)
-        chance = to_pseudo[rows, of[:, None]]
-        chance[:, :window] = start - to_all[rows[0, :window]]
-        found[some] = (own - 2 * sliding.window_means(chance, window) + of_pseudo[of, None])[:, 1:]
+        rows, of = streams[some].T.astype(np.int64, order="C"), group[some]
+        within = sliding.within_sums(reference.lagged(rows.T), window)
+        within *= unlike
+        across = to_pseudo.ravel().take(rows + n * of, mode="clip").T
+        across[:, :window] = start + (unlike - 1) * to_all[rows[:window, 0]]
+        statistics = sliding.mmd2(of_pseudo[of, None] - higher, within, across, window)[:, 1:]
+        found[some] = sliding.running(np.maximum, statistics.astype(np.float32))
     return found
 
 

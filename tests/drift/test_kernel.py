@@ -35,6 +35,19 @@ def test_the_median_of_many_pairs_is_exact_too():
     assert kernel.median_distance(points) == pytest.approx(np.median(pdist(points)), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.random.default_rng(4).normal(size=(500, 3)),
+        np.sort(np.random.default_rng(5).normal(size=(700, 1)), axis=0),
+        np.random.default_rng(6).integers(0, 4, (500, 2)),  # few distances, most of them often
+        np.random.default_rng(7).normal(size=(500, 2)) + 100 * (np.arange(500)[:, None] < 250),  # the median is in no cluster
+    ],
+)  # fmt: skip
+def test_the_median_of_some_hundred_thousand_pairs_is_exact_wherever_they_lie(points):
+    assert kernel.median_distance(points.astype(float)) == pytest.approx(np.median(pdist(points)), rel=1e-12)
+
+
 def test_blocks_of_the_kernel_hold_each_pair_once_and_no_point_with_itself():
     points = np.random.default_rng(2).normal(size=(600, 3))
     whole = np.zeros((600, 600))

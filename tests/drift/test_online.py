@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from plate_assets.drift import mmd, online, online_runs
 from plate_assets.drift.online import OnlineMonitor
-from plate_assets.drift.online_thresholds import ReferenceKernel, draw_streams, per_step
+from plate_assets.drift.online_thresholds import Bootstrap, ReferenceKernel, draw_streams, per_step
 
 RNG = np.random.default_rng(0)
 REFERENCE, STREAM = RNG.normal(size=(120, 4)), RNG.normal(size=(40, 4))
@@ -150,12 +150,12 @@ def test_a_monitor_of_the_recipe_holds_its_last_threshold():
     assert len(made.design.rows) == 120 - 9
 
 
-@given(st.integers(0, 10_000), st.integers(2, 8), st.integers(0, 30))
-def test_no_row_comes_twice_in_a_window_of_a_drawn_stream(seed, window, more):
-    start = np.arange(window)
-    streams = draw_streams(2 * window + 1, (5, window + more), window, np.random.default_rng(seed), start)
+@given(st.integers(0, 10_000), st.integers(2, 8), st.integers(0, 30), st.sampled_from([0, 50, 240, 300, 70_000]))
+def test_no_row_comes_twice_in_a_window_of_a_drawn_stream(seed, window, more, others):
+    start, n = np.arange(window), 2 * window + 1 + others
+    streams = draw_streams(n, (5, window + more), window, np.random.default_rng(seed), start)
     windows = np.sort(np.lib.stride_tricks.sliding_window_view(streams, window, axis=1), axis=2)
-    assert (np.diff(windows, axis=2) > 0).all() and streams.max() <= 2 * window
+    assert (np.diff(windows, axis=2) > 0).all() and streams.max() < n
     assert (streams[:, :window] == start).all()
 
 
@@ -164,11 +164,46 @@ def test_the_kernel_of_a_reference_is_the_same_whether_held_or_computed():
     computed = ReferenceKernel(held.points, held.sigma, None, held.sums, held.weights, held.weighted)
     i, j = np.arange(120)[:, None], np.arange(120)[None, :]
     np.testing.assert_allclose(computed.between(i, j), held.between(i, j), atol=1e-6)
+    streams = np.random.default_rng(0).integers(120, size=(7, 9))
+    for lag in (1, 8):
+        expected = held.between(streams[:, :-lag], streams[:, lag:])
+        np.testing.assert_array_equal(held.lagged(streams)(lag), expected)
+        np.testing.assert_allclose(computed.lagged(streams)(lag), expected, atol=1e-6)
     k = np.exp(-cdist(REFERENCE, REFERENCE, "sqeuclidean") / (2 * 1.3**2)) - np.eye(120)
     np.testing.assert_allclose(held.sums, k.sum(axis=1))
     means = held.sums / 119
     centred = (k - means[:, None] - means + means.mean()) * (1 - np.eye(120))
     np.testing.assert_allclose(held.weighted, centred @ held.weights, atol=1e-10)
+
+
+def test_a_bootstrap_is_that_of_its_equation_done_slowly():
+    rng, window, n = np.random.default_rng(5), 4, 120
+    pairs = ReferenceKernel.of(REFERENCE, 1.7, rng)
+    start, across, higher = np.arange(10, 14), rng.uniform(0.3, 0.4, window), np.array([0.0, 0.3, 0.2, 0.1])
+    made = Bootstrap.of(pairs, start, across, 1_100, rng, higher)
+    k = np.exp(-cdist(REFERENCE, REFERENCE, "sqeuclidean") / (2 * 1.7**2)) - np.eye(n)
+    to_all, kept = k.sum(axis=1) / (n - 1), n - window
+    for one in (0, 699, 1_099):  # of the first chunk and of the last
+        rows, pseudo = made.streams[one], made.group[one]
+        chance = pairs.weighted[rows, pseudo] / np.sqrt(n * kept)
+        chance[:window] = across - to_all[start]
+        of_pseudo = pairs.weights[:, pseudo] @ pairs.weighted[:, pseudo] / (n * kept)
+        found = []
+        for step in range(1, made.highest.shape[1] + 1):
+            w = rows[step : step + window]
+            own = to_all.mean() + k[np.ix_(w, w)].sum() / (window * (window - 1)) - 2 * to_all[w].mean()
+            statistic = own * (n - 1) / (n - window) - 2 * chance[step : step + window].mean() + of_pseudo
+            found.append(statistic - (higher[min(step, 3)] - higher[3]))
+        np.testing.assert_allclose(made.highest[one], np.maximum.accumulate(found), atol=1e-6)
+
+
+def test_a_threshold_is_the_lowest_that_keeps_the_run_time_and_the_same_for_the_same_seed():
+    pairs = ReferenceKernel.of(REFERENCE, 1.7, np.random.default_rng(0))
+    one, other = (Bootstrap.of(pairs, np.arange(4), np.full(4, 0.35), 3_000, np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(one.highest, other.highest)
+    threshold = one.threshold(32)
+    assert one.run_time(threshold).mean >= 32 > one.run_time(threshold - 1e-6).mean
+    assert other.threshold(32) == threshold
 
 
 @pytest.mark.parametrize(
