@@ -4,7 +4,7 @@ Belongs here: batches, memory layout, precision, fused batch norm, resizing. Not
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -20,17 +20,20 @@ Precision = Literal["float32", "bfloat16", "int8"]
 BATCH = 16
 
 
-def prepared(model: nn.Module, precision: Precision = "float32", ranges: Ranges | None = None) -> nn.Module:
+def prepared(
+    model: nn.Module, precision: Precision = "float32", ranges: Ranges | None = None, shape: Sequence[int] = ()
+) -> nn.Module:
     """A copy of the model for inference: batch norm folded into the convolutions, channels last, in the precision.
 
-    ranges: of its activations, which int8 needs (`int8.observed_ranges` of the same copy in float32).
+    int8 needs the ranges of its activations (`int8.observed_ranges` of the same copy in float32) and the shape of its batches,
+    (n, c, h, w).
     """
     model = copy.deepcopy(model).eval()
     for module in list(model.modules()):
         _fold(module)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     model = model.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return quantised(model, ranges or {}) if precision == "int8" else model
+    return quantised(model, ranges or {}, shape) if precision == "int8" else model
 
 
 def _fold(module: nn.Module) -> None:

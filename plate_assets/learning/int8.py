@@ -8,6 +8,7 @@ a scale for each output channel, products are summed in 32 bits. A convolution t
 block, along in one pass. What has no integer form (means, products of activations) runs in float32 between the two.
 """
 
+import copy
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -57,13 +58,14 @@ def observed_ranges(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, 
     return observer.ranges
 
 
-def quantised(network: nn.Module, ranges: Ranges) -> nn.Module:
+def quantised(network: nn.Module, ranges: Ranges, shape: Sequence[int]) -> nn.Module:
     """The network (batch norm folded, see `infer.prepared`) in integers: float32 in and out, channels last.
 
-    ranges: as `observed_ranges` gave them of the same network. Raises Int8Error where one is missing.
+    ranges: as `observed_ranges` gave them of the same network; shape: (n, c, h, w) of most batches: weights are laid out for
+    it, and batches of another shape take longer. Raises Int8Error where a range is missing.
     """
     traced = _traced(network)
-    lowered = _Lowering(traced, ranges).graph()
+    lowered = _Lowering(traced, ranges, _shapes(traced, shape)).graph()
     return fx.GraphModule(traced, lowered).eval()
 
 
@@ -77,6 +79,20 @@ def _traced(network: nn.Module) -> fx.GraphModule:
             traced.graph.erase_node(node)
     traced.recompile()
     return traced
+
+
+def _shapes(traced: fx.GraphModule, shape: Sequence[int]) -> dict[str, list[int]]:
+    """The shape of every value for a batch of this shape; nothing is computed."""
+    found: dict[str, list[int]] = {}
+
+    class Shapes(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            value = super().run_node(n)
+            found[n.name] = list(value.shape) if isinstance(value, Tensor) else []
+            return value
+
+    Shapes(copy.deepcopy(traced).to("meta")).run(torch.empty(tuple(shape), device="meta"))
+    return found
 
 
 class _Observer(fx.Interpreter):
@@ -98,8 +114,8 @@ class _Observer(fx.Interpreter):
 class _Lowering:
     """Builds the integer graph node by node. Every value has a float form, an integer form, or both once they are asked for."""
 
-    def __init__(self, traced: fx.GraphModule, ranges: Ranges) -> None:
-        self.traced, self.ranges = traced, ranges
+    def __init__(self, traced: fx.GraphModule, ranges: Ranges, shapes: Mapping[str, list[int]]) -> None:
+        self.traced, self.ranges, self.shapes = traced, ranges, shapes
         self.modules = dict(traced.named_modules())
         self.order = {node: at for at, node in enumerate(traced.graph.nodes)}
         self.new = fx.Graph()
@@ -165,7 +181,7 @@ class _Lowering:
         relu = after is not None and self._is_relu(after)
         last = after if relu and after is not None else last
         self.fused |= {n for n in self._between(node, last) if n is not node}
-        packed = self._packed(convolution, form, node.name)
+        packed = self._packed(convolution, form, node.name, self.shapes[source.name])
         shape = [list(side) for side in (convolution.stride, convolution.padding, convolution.dilation)]
         head = (value, form.scale, form.zero, *packed[:3])
         if other is not None:
@@ -213,14 +229,16 @@ class _Lowering:
         after = self._only_user(node)
         return after if after is not None and after.target is torch.cat else node
 
-    def _packed(self, convolution: nn.Conv2d, form: Form, name: str) -> tuple[fx.Node, fx.Node, fx.Node, fx.Node | None]:
-        """Weights as int8, their scales and zero points, and the bias, as attributes of the new module."""
+    def _packed(
+        self, convolution: nn.Conv2d, form: Form, name: str, shape: list[int]
+    ) -> tuple[fx.Node, fx.Node, fx.Node, fx.Node | None]:
+        """Weights as int8, their scales and zero points, and the bias, as attributes of the new module; shape: of the input."""
         weight = convolution.weight.detach().float()
         scales = weight.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / 127
         integers = (weight / scales[:, None, None, None]).round().clamp(-127, 127).to(torch.int8)
         sides = [list(side) for side in (convolution.stride, convolution.padding, convolution.dilation)]
         kept = {
-            "weight": _INT8.qconv_prepack(integers, scales, form.scale, form.zero, *sides, convolution.groups, None),
+            "weight": _INT8.qconv_prepack(integers, scales, form.scale, form.zero, *sides, convolution.groups, shape),
             "scales": scales,
             "zeros": torch.zeros(len(scales), dtype=torch.int32),
             "bias": None if convolution.bias is None else convolution.bias.detach().float(),

@@ -96,7 +96,9 @@ class Detector:
         if precision not in self._ready:
             if precision == "int8" and not self.architecture.get("ranges"):
                 raise DetectorError("int8 needs the ranges of the activations, and this model keeps none: train it again")
-            self._ready[precision] = prepared(self.network(), precision, self.architecture.get("ranges"))
+            about = self.architecture
+            shape = (BATCH, about["in_channels"], about["input_px"], about["input_px"])
+            self._ready[precision] = prepared(self.network(), precision, about.get("ranges"), shape)
         return self._ready[precision]
 
     def network(self) -> FCDD:
