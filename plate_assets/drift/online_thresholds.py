@@ -176,8 +176,8 @@ class Bootstrap:
         settled, last = 2 * self.window - 1, self.highest.shape[1] - 1
         at_risk = np.bincount(self.group, quiet.clip(settled, last) - settled)
         alarms = np.bincount(self.group, (settled < quiet) & (quiet <= last))
-        if not alarms.any():
-            return float("inf"), 1.0
+        if not alarms.any():  # nobody alarmed later on, or nobody was left to
+            return (float("inf") if at_risk.any() else 1 + float(quiet.mean())), 1.0
         rate = alarms.sum() / at_risk.sum()
         expected = rate * at_risk
         varies = max(0.0, float(((alarms - expected) ** 2 - expected).sum() / (expected**2).sum()))

@@ -235,3 +235,9 @@ def test_of_a_monitor_of_the_recipe_the_run_time_is_shown_that_it_has():
         shown.append(made.expected_run_time.mean)
     assert np.std(np.log(measured)) > 0.15
     assert np.corrcoef(np.log(measured), np.log(shown))[0, 1] > 0.7
+
+
+def test_a_short_reference_under_a_long_window_still_gets_the_run_time_asked():
+    reference = np.random.default_rng(0).normal(size=(300, 3))
+    monitor = online.configure(reference, window=40, ert=32, seed=0)
+    assert monitor.expected_run_time.mean == pytest.approx(32, rel=0.15)
