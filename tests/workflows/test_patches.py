@@ -182,8 +182,9 @@ def test_memory_does_not_grow_with_the_plate(tmp_path):
         return most
 
     peak(2)  # what is imported at the first use does not count
-    at_work = 4 * 4 * 240 * 240  # four arrays of a tile, while its texture is measured
-    assert peak(48) < peak(12) + 4 * (512 * 512 + at_work)  # of four images at most, where the plate has 36 more
+    # What threads hold at once is chance: the least of some runs over the whole, the most of as many over a quarter of it.
+    runs = range(5)
+    assert min(peak(48) for _ in runs) < max(peak(12) for _ in runs) + 4 * 512 * 512  # four images, where there are 36 more
 
 
 def test_real_fields_of_an_operetta_are_tiles_outside_the_domain(real_data):
