@@ -15,6 +15,7 @@ def main() -> None:
         arrivals,
         baseline,
         buoyant_mass,
+        detectors,
         drift,
         dry_mass,
         indexing,
@@ -30,6 +31,9 @@ def main() -> None:
         "scoring": lambda given: scoring.measure(given.tiles, given.loop_tiles),
         "plates": lambda given: plates.measure(given.quadruplets, given.backbone),
         "baseline": lambda given: baseline.measure(given.quadruplets, background=given.background),
+        "detectors": lambda given: detectors.measure(
+            given.quadruplets, given.backbones, given.epochs, given.tiles_per_epoch, given.input_px, models=given.models
+        ),
         "arrivals": lambda given: arrivals.measure(given.acquisitions),
         "indexing": lambda given: indexing.measure(given.files),
         "timelapse": lambda given: timelapse.measure(given.timelapse),
@@ -49,6 +53,11 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, help="folder for the figures of the stability study")
     parser.add_argument("--background", type=Path, help="real images that serve as the baseline's cells")
     parser.add_argument("--backbone", default="resnet101")
+    parser.add_argument("--backbones", nargs="+", help="detectors that are trained and compared; all six")
+    parser.add_argument("--epochs", type=int, default=10, help="of each detector's training")
+    parser.add_argument("--tiles-per-epoch", type=int, default=600)
+    parser.add_argument("--input-px", type=int, default=112, help="side that the tiles are resized to for training and scoring")
+    parser.add_argument("--models", type=Path, help="folder that the trained detectors are kept in")
     parser.add_argument("--acquisitions", type=int, default=10_000)
     parser.add_argument("--files", type=int, default=100_000, help="images of the acquisition that is indexed")
     parser.add_argument("--timelapse", type=Path, help="folder of the Livecyte time-lapse; that of PLATE_ASSETS_REAL_DATA")

@@ -39,7 +39,22 @@ def build_trunk(name: str, in_channels: int = 1) -> nn.Sequential:
     from pytorchcv.model_provider import get_model
 
     features = get_model(name, pretrained=False, in_channels=in_channels).features
-    return nn.Sequential(OrderedDict((child, getattr(features, child)) for child in _KEPT[name]))
+    trunk = nn.Sequential(OrderedDict((child, getattr(features, child)) for child in _KEPT[name]))
+    _begin_with_shortcuts(trunk)
+    return trunk
+
+
+def _begin_with_shortcuts(trunk: nn.Sequential) -> None:
+    """Let each bottleneck of a ResNet begin as its shortcut: the last norm of its branch scales by zero.
+
+    Goyal et al. 2017, section 5.1. With thirty random branches on top of each other a hundred steps teach nothing. Xception,
+    whose units change the resolution in their branches, learns worse that way.
+    """
+    from pytorchcv.models.resnet import ResBottleneck
+
+    for block in trunk.modules():
+        if isinstance(block, ResBottleneck):
+            nn.init.zeros_(block.conv3.bn.weight)
 
 
 def _cnn27(in_channels: int) -> nn.Sequential:
@@ -147,6 +162,8 @@ def receptive_field(trunk: nn.Module, in_channels: int, side: int) -> tuple[int,
     trunk.eval()
     with torch.no_grad():
         for module in trunk.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.fill_(1.0)
             if isinstance(module, nn.Conv2d):
                 module.weight.fill_(1.0 / module.weight[0].numel())
                 if module.bias is not None:

@@ -28,6 +28,19 @@ def test_the_receptive_field_is_the_measured_one(name):
     assert receptive_field(build_trunk(name), 1, 400) == (backbone.receptive_px, backbone.stride_px)
 
 
+def test_a_residual_network_begins_as_its_shortcuts_and_every_branch_learns_from_the_first_steps():
+    torch.manual_seed(0)
+    trunk = build_trunk("resnet101").train()
+    branches = [module for name, module in trunk.named_modules() if name.endswith(".body")]
+    added: list[float] = []
+    for branch in branches:
+        branch.register_forward_hook(lambda _branch, _given, out: added.append(float(out.detach().abs().max())))
+    trunk(torch.randn(2, 1, 64, 64)).square().mean().backward()
+    assert len(branches) == 3 + 4 + 23
+    assert added == [0.0] * len(branches)
+    assert all(branch.conv3.bn.weight.grad.abs().max() > 0 for branch in branches)
+
+
 def test_freezing_holds_the_first_stages_only():
     trunk = build_trunk("cnn27")
     freeze(trunk, 2)

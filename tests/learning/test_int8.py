@@ -27,6 +27,8 @@ def in_integers(network: nn.Module, seen: torch.Tensor) -> nn.Module:
 def test_every_backbone_gives_nearly_the_same_map_in_integers(name):
     torch.manual_seed(0)
     trunk, seen = build_trunk(name).eval(), images(2, 107)
+    for norm in (module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)):
+        nn.init.ones_(norm.weight)  # residual branches begin at zero: as trained ones, they add to their shortcuts
     with torch.inference_mode():
         exact, integers = prepared(trunk)(seen), in_integers(trunk, seen)
         quick = integers(seen)
@@ -68,6 +70,34 @@ def test_a_value_that_is_read_again_survives_the_sum_that_is_written_over_anothe
     with torch.inference_mode():
         exact, quick = network(seen), in_integers(network, seen)(seen)
     assert float((exact - quick).std()) < 0.02 * float(exact.std())
+
+
+class ManySmallSums(nn.Module):
+    """Blocks that each add to a wide stream less than half a step of its range in 8 bits."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 16, 3, padding=1)
+        self.branches = nn.ModuleList([nn.Conv2d(16, 16, 3, padding=1) for _ in range(blocks)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.first(x))
+        for branch in self.branches:
+            x = torch.relu(branch(x) + x)
+        return x
+
+
+def test_small_sums_add_up_over_many_blocks():
+    torch.manual_seed(0)
+    network, seen = ManySmallSums(24), images(4, 24)
+    with torch.no_grad():
+        for branch in network.branches:
+            branch.weight.mul_(0.0002).abs_()
+    seen[:, :, ::12, ::12] *= 40  # as in an image that is rich in anomalies: the range is theirs
+    with torch.inference_mode():
+        begun = torch.relu(network.first(seen))
+        exact, quick = network(seen), in_integers(network, seen)(seen)
+    assert float((quick - begun).mean() / (exact - begun).mean()) == pytest.approx(1, abs=0.1)
 
 
 @given(low=st.floats(-1e3, 1e3), high=st.floats(-1e3, 1e3), share=st.floats(0, 1))
