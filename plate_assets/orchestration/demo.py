@@ -227,4 +227,5 @@ class Player:
             instance=self.instance, partition_key=partition, run_config=run_config, tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None, raise_on_error=True,
         )  # fmt: skip
-        assert result.success
+        skipped = [event.step_key for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_SKIPPED]
+        assert result.success and not skipped, skipped

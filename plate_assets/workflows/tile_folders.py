@@ -77,7 +77,7 @@ def train_from_folder(
     config = TrainConfig(
         backbone=backbone, epochs=epochs, seconds=seconds or SECONDS, tiles_per_epoch=max(256, table.height), batch=8,
         anomalous_share=0.375, synthetic_share=0.25, symmetry="rectangle", stretch=0.1, reduction="max", loss_reduction="topk",
-        decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, one_sided=weights is None, seed=seed, weights=weights,
+        decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed, weights=weights,
         normalisation="tile", input_px=side, um_per_px=None,
     )  # fmt: skip
     checkpoint = out.with_name(f".{out.name}.checkpoint")

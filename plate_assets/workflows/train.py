@@ -53,7 +53,6 @@ class TrainConfig:
     synthetic_share: float = 0.0  # of each batch: normal tiles with synthetic anomalies, whose places are known
     symmetry: "Symmetry" = "square"  # of what is shown: which of its rotations and mirror images are as good
     stretch: float = 0.0  # random scale, proportions and shift, see `augment`
-    one_sided: bool = False  # start with a map that is positive everywhere, see `FCDD.start_one_sided`
     average: float = 0.0  # share of the past in a running average of the weights, which is then kept, see `fit`
 
 
@@ -135,9 +134,11 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
     mean, std = _statistics(pixels.take(parts.sample(config.seed)), config.normalisation)
     torch.manual_seed(config.seed)
     network = FCDD(config.backbone, channels)
-    if config.one_sided:
+    if config.weights:
+        source = _start(network.trunk, config.backbone, config.weights)
+    else:
         network.start_one_sided()
-    source = _start(network.trunk, config.backbone, config.weights) if config.weights else "random"
+        source = "random"
     freeze(network.trunk, config.frozen_stages)
     architecture = {
         "format": FORMAT, "science": "precipitation", "backbone": config.backbone, "cut": backbone.cut, "in_channels": channels,

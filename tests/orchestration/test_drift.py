@@ -95,6 +95,12 @@ def test_the_night_tests_what_is_embedded_once_there_is_a_reference(lab):
     assert isinstance(lab.night(), dg.SkipReason)  # one run does all of it, the calls behind the test
 
 
+def test_a_morning_without_an_alarm_makes_its_page_and_has_nothing_to_label(lab):
+    lab.run_plain("morning")
+    assert lab.times("morning_page") == 1 and (lab.storage.morning_page / "morning.html").exists()
+    assert read_table(lab.storage.table("labelling_batch"), LABELLING_BATCH).is_empty()
+
+
 def test_a_usual_plate_passes_its_check_and_a_shifted_one_fails_it_with_what_moved(lab):
     usual, shifted = arrived(lab, "N1", 30), arrived(lab, "N2", 31, shift=3.0)
     for key, passed in ((usual, True), (shifted, False)):
@@ -130,9 +136,11 @@ def test_the_alarm_of_a_line_asks_a_person_once_and_tags_the_champion(lab):
     assert 0 < newest.height <= 48 and newest["Metadata_Well"].n_unique() > 4 and newest["group"].n_unique() > 1
     version = lab.registry._client.get_model_version("precipitation-detector", lab.champion.rsplit("/")[-1])
     assert version.tags["drift"].startswith("drift on line operetta since 2026-04-01")
-    assert lab.times("labelling_batch") == 1
+    assert lab.metadata("labelling_batch")["new tiles"].value == batch.height
     lab.run_plain("morning")
-    assert lab.times("labelling_batch") == 1  # once for each episode, not every night
+    assert lab.metadata("labelling_batch")["new tiles"].value == 0  # once for each episode, not every night
+    assert read_table(lab.storage.table("labelling_batch"), LABELLING_BATCH).equals(batch)
+    assert lab.times("morning_page") == 3
     page = (lab.storage.morning_page / "morning.html").read_text()
     assert "operetta</b> drifts since 2026-" in page and "N2_024h" in page and "calls are withheld" in page.lower()
 

@@ -47,8 +47,7 @@ class Killed(Exception):
 
 
 SMALL_ANOMALIES = replace(
-    SMALL, reduction="max", loss_reduction="topk", synthetic_share=0.25, symmetry="rectangle", stretch=0.1, one_sided=True,
-    average=0.9,
+    SMALL, reduction="max", loss_reduction="topk", synthetic_share=0.25, symmetry="rectangle", stretch=0.1, average=0.9
 )  # fmt: skip
 
 

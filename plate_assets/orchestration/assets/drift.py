@@ -221,7 +221,7 @@ def drift_monitors(context: dg.AssetExecutionContext, settings: dg.ResourceParam
 
 
 @dg.asset(
-    **_drift, deps=[champion, "drift_episodes", "image_outliers"], io_manager_key="tables", output_required=False,
+    **_drift, deps=[champion, "drift_episodes", "image_outliers"], io_manager_key="tables",
     metadata=described(tables.LABELLING_BATCH),
 )  # fmt: skip
 def labelling_batch(
@@ -230,9 +230,9 @@ def labelling_batch(
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
     registry: dg.ResourceParam[ModelRegistry],
-):
+) -> dg.MaterializeResult:
     """After an alarm, once for each episode: the most novel tiles, spread over wells and looks, for a person to label; the
-    champion gets a tag that reviewers see."""
+    champion gets a tag that reviewers see. Without a new alarm the last batch stays as it was."""
     from plate_assets.workflows.drift_monitor import announce, line_folder, read_line, unannounced
     from plate_assets.workflows.labelling_batch import batch_sheet, make_batch
 
@@ -251,15 +251,18 @@ def labelling_batch(
                 since = f"drift on line {line} since {episode['opened_at']:%Y-%m-%d %H:%M} UTC (episode {episode['episode']})"
                 registry.note(in_force, {"drift": since})
             announce(place, episode)
-    if not batches:
-        context.log.info("no new alarm: nothing to label")
-        return
+    if not batches:  # a step that gives nothing would have Dagster skip all that follows it, the morning page too
+        context.log.info("no new alarm: nothing new to label")
+        kept = storage.table("labelling_batch")
+        batch = read_table(kept, tables.LABELLING_BATCH) if kept.exists() else tables.LABELLING_BATCH.empty()
+        return dg.MaterializeResult(value=batch, metadata={"new tiles": 0, "tiles": batch.height})
     batch = pl.concat(batches)
     title = "Label these tiles first"
     sheet = batch_sheet(batch, stacks, title)
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         value=batch,
         metadata={
+            "new tiles": batch.height,
             "tiles": batch.height,
             "lines": ", ".join(batch["line"].unique().sort()),
             "acquisitions": ", ".join(batch["acquisition"].unique().sort()),
