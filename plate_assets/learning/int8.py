@@ -25,7 +25,7 @@ _LEVELS = 255
 _GOLDEN = (math.sqrt(5) - 1) / 2
 # Of the observed range, what the sums of residual blocks keep, each another share. With one and the same step all along, what
 # a block adds below half of it is lost in every block alike; with steps that differ the rounding errors are independent.
-SUM_SHARES = 0.5, 1.0
+SUM_SHARES = 0.6, 0.9
 _SUMS = (operator.add, operator.iadd, torch.add)
 _RELUS = (functional.relu, torch.relu, "relu", "relu_")
 _INT8: Any = torch.ops.onednn
