@@ -18,6 +18,8 @@ from plate_assets.precipitation.fcdd import FCDD, pseudo_huber, reduce_map
 from plate_assets.precipitation.heatmap import spread
 
 FORMAT = 1
+# Mirror images that are scored and averaged, by the axes (n, c, h, w) that are turned round.
+VIEWS: dict[str, tuple[tuple[int, ...], ...]] = {"one": ((),), "mirrored": ((), (2,), (3,), (2, 3))}
 
 
 class DetectorError(ValueError):
@@ -50,6 +52,8 @@ class Detector:
             raise DetectorError(
                 f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}"
             )
+        if (views := architecture.get("views", "one")) not in VIEWS:
+            raise DetectorError(f"the model scores views {views!r}, and this version of plate_assets knows {', '.join(VIEWS)}")
         detector = cls(dict(architecture), dict(weights))
         detector._network(detector.architecture.get("precision", "float32"))  # that it will score in
         return detector
@@ -64,13 +68,22 @@ class Detector:
         with torch.inference_mode():
             for batch in in_batches(tiles, batch_size or BATCH):
                 images = self.prepare(batch).to(dtype=dtype, memory_format=torch.channels_last)
-                values = pseudo_huber(network(images))
-                scores.append(reduce_map(values, self.architecture["reduction"]).double().numpy())
-                maps.append(values.half().numpy())
+                values = self._maps(network, images)
+                found = reduce_map(values.flatten(0, 1), self.architecture["reduction"]).unflatten(0, values.shape[:2])
+                scores.append(found.double().mean(0).numpy())
+                maps.append(values.mean(0).half().numpy())
         backbone = backbone_named(self.architecture["backbone"])
         side = backbone.map_px * self.architecture["input_px"] // backbone.input_px
         empty = TileScores(np.empty(0), np.empty((0, side, side), np.float16))
         return TileScores(np.concatenate(scores), np.concatenate(maps)) if scores else empty
+
+    def _maps(self, network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """The maps (views, n, u, v) of a batch, each turned back to how the tile lies."""
+        maps = []
+        for axes in VIEWS[self.architecture.get("views", "one")]:
+            values = pseudo_huber(network(images.flip(axes) if axes else images))
+            maps.append(values.flip([axis - 1 for axis in axes]) if axes else values)
+        return torch.stack(maps)
 
     def observe(self, tiles) -> None:
         """Keep the ranges that activations take on these tiles (n, h, w[, 3]) of training, so that int8 can score."""

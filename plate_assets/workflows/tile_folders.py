@@ -65,7 +65,8 @@ def train_from_folder(
     The split is by picture and drawn with the seed; pictures that show nearly the same go to the same side. Each picture is
     taken to mean 0 and standard deviation 1: pictures from anywhere share no exposure. No row becomes a column, as a picture
     that is not square would be shown stretched the wrong way. Dozens of anomalous pictures teach little, and in a picture
-    shown whole an anomaly is small: synthetic ones whose places are known are added, and the largest value of a map counts.
+    shown whole an anomaly is small: synthetic ones whose places are known are added, and the largest value of a map counts, as
+    the mean over the picture's mirror images: one peak of noise weighs less.
     """
     from plate_assets.learning.catalogue import backbone_named
     from plate_assets.workflows.train import TrainConfig, train_detector
@@ -77,7 +78,7 @@ def train_from_folder(
     config = TrainConfig(
         backbone=backbone, epochs=epochs, seconds=seconds or SECONDS, tiles_per_epoch=max(256, table.height), batch=8,
         anomalous_share=0.375, synthetic_share=0.25, symmetry="rectangle", stretch=0.1, reduction="max", loss_reduction="topk",
-        decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed, weights=weights,
+        views="mirrored", decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed, weights=weights,
         normalisation="tile", input_px=side, um_per_px=None,
     )  # fmt: skip
     checkpoint = out.with_name(f".{out.name}.checkpoint")

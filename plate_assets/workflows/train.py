@@ -49,6 +49,7 @@ class TrainConfig:
     precision: str = "float32"
     um_per_px: float | None = 2.82
     reduction: "Reduction" = "mean"  # of a map to its score; max: for anomalies that are small
+    views: str = "one"  # mirrored: a score is the mean over a tile's mirror images, in four times the time
     loss_reduction: "Reduction" = "mean"  # the same in the loss; topk: as max, but more than one place of a map learns
     synthetic_share: float = 0.0  # of each batch: normal tiles with synthetic anomalies, whose places are known
     symmetry: "Symmetry" = "square"  # of what is shown: which of its rotations and mirror images are as good
@@ -143,7 +144,7 @@ def _untrained(pixels: "Tiles", parts: "Parts", config: TrainConfig) -> tuple["t
     architecture = {
         "format": FORMAT, "science": "precipitation", "backbone": config.backbone, "cut": backbone.cut, "in_channels": channels,
         "input_px": config.input_px or backbone.input_px, "tile_px": int(shape[1]), "um_per_px": config.um_per_px,
-        "normalisation": config.normalisation, "mean": mean, "std": std, "reduction": config.reduction,
+        "normalisation": config.normalisation, "mean": mean, "std": std, "reduction": config.reduction, "views": config.views,
         "precision": config.precision, "trunk_weights": source,
     }  # fmt: skip
     return network.to(memory_format=torch.channels_last), architecture  # type: ignore[call-overload]

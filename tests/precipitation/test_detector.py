@@ -54,6 +54,17 @@ def test_int8_is_close_once_the_ranges_of_activations_are_known(detector, tiles)
     assert fast.maps.shape == exact.maps.shape == (5, 8, 8)
 
 
+def test_a_detector_of_mirror_images_scores_their_mean_and_turns_its_maps_back(detector, tiles):
+    mirrored = Detector.from_parts({**detector.architecture, "views": "mirrored"}, detector.weights)
+    turned = [tiles, tiles[:, ::-1], tiles[:, :, ::-1], tiles[:, ::-1, ::-1]]
+    found = mirrored.score(tiles)
+    assert found.scores == pytest.approx(np.mean([detector.score(view.copy()).scores for view in turned], 0), rel=1e-5)
+    assert mirrored.score(turned[1].copy()).scores == pytest.approx(found.scores, rel=1e-5)
+    assert np.allclose(mirrored.score(turned[2].copy()).maps[:, :, ::-1], found.maps, rtol=1e-2, atol=1e-3)
+    with pytest.raises(DetectorError, match="knows one, mirrored"):
+        Detector.from_parts({**detector.architecture, "views": "upside down"}, detector.weights)
+
+
 def test_exposure_does_not_change_a_score(detector, tiles):
     dark = (tiles.astype(np.float32) / 255 * 0.5).astype(np.float32)
     assert detector.score(dark).scores == pytest.approx(detector.score(tiles).scores, rel=1e-3)
