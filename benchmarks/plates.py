@@ -51,10 +51,9 @@ def measure(quadruplets: int, backbone: str) -> dict[str, float]:
         simulate_plates(place / "plates", SimulationSettings(plates=2, timepoints_h=(96.0,), quadruplets=quadruplets))
         few = SimulationSettings(plates=4, timepoints_h=(96.0,), quadruplets=max(4, quadruplets // 8))
         simulate_plates(place / "few", few)
-        for network, precision in (("cnn27", precisions[-1]), *((backbone, name) for name in precisions)):
+        for name, network, precision in (("small", "cnn27", precisions[-1]), *((name, backbone, name) for name in precisions)):
             detector = random_detector(network, precision)
-            model = ModelBundle(detector.architecture, detector.weights, {})
-            write_bundle(model, place / ("small" if network == "cnn27" else precision))
+            write_bundle(ModelBundle(detector.architecture, detector.weights, {}), place / name)
         whole, small = (sorted((place / name).glob("SIM*")) for name in ("plates", "few"))
         one = {name: run(place / name, place / f"out-{name}", whole[:1]) for name in precisions}
         two = run(place / precisions[-1], place / "out-two", whole)
