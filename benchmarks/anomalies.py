@@ -86,11 +86,11 @@ def judged(seed: int, founders: int, hours: float, epochs: int, windows_per_epoc
     from plate_assets.dry_mass.signs import StepStatistics
     from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture
     from plate_assets.dry_mass.windows import PathSeries
-    from plate_assets.workflows.dry_mass import score_series, train_forecaster
+    from plate_assets.workflows.dry_mass.scoring import score_series, train_forecaster
 
-    film = {"founders": founders, "hours": hours}
-    learnt = simulate_culture(CultureSettings(seed=1_000 + seed, timelapse="learnt", **film))
-    struck = simulate_culture(CultureSettings(seed=seed, timelapse="judged", biological=0.25, acquisition=0.25, **film))
+    recorded = {"founders": founders, "hours": hours}
+    learnt = simulate_culture(CultureSettings(seed=1_000 + seed, timelapse="learnt", **recorded))
+    struck = simulate_culture(CultureSettings(seed=seed, timelapse="judged", biological=0.25, acquisition=0.25, **recorded))
     learnt_table, table = (lineage_series(made.tracks).table for made in (learnt, struck))
     found: dict[str, pl.DataFrame] = {}
     for seen, features in FEATURES.items():

@@ -16,7 +16,7 @@ def measure(quadruplets: int, seeds: tuple[int, ...] = (1, 2, 3), background: Pa
     from plate_assets.plates.platemap import platemap_of
     from plate_assets.plates.readers import open_acquisition
     from plate_assets.plates.simulate import SimulationSettings, simulate_plates
-    from plate_assets.workflows.patches import cut_patches
+    from plate_assets.workflows.precipitation.patches import cut_patches
 
     found = {}
     for seed in seeds:

@@ -30,10 +30,10 @@ def measure(
     """
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.learning.catalogue import BACKBONES
-    from plate_assets.workflows.compare import compare_wells
-    from plate_assets.workflows.precision import choose_precision
-    from plate_assets.workflows.register import rows_to_observe
-    from plate_assets.workflows.train import TrainConfig, train_detector
+    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
+    from plate_assets.workflows.precipitation.compare import compare_wells
+    from plate_assets.workflows.precipitation.precision import choose_precision
+    from plate_assets.workflows.precipitation.registration import rows_to_observe
 
     prepare_arithmetic()
     with tempfile.TemporaryDirectory() as kept:
@@ -71,9 +71,9 @@ def judged(place: Path, quadruplets: int, seed: int) -> tuple[list, pl.DataFrame
     from plate_assets.plates.simulate import SimulationSettings, simulate_plates
     from plate_assets.plates.tables import EXCLUSIONS
     from plate_assets.storage.arrays import Stack
-    from plate_assets.workflows.ingest import measure_quality
-    from plate_assets.workflows.patches import cut_patches
-    from plate_assets.workflows.references import StoredPlate
+    from plate_assets.workflows.intake.ingest import measure_quality
+    from plate_assets.workflows.precipitation.patches import cut_patches
+    from plate_assets.workflows.precipitation.references import StoredPlate
 
     made = simulate_plates(
         place, SimulationSettings(

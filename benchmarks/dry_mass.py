@@ -23,7 +23,7 @@ def growing_paths(paths: int, windows: int, seed: int = 0) -> pl.DataFrame:
     from plate_assets.dry_mass.tables import DRY_MASS_SERIES
 
     rng = np.random.default_rng(seed)
-    share = rng.gamma(1.0, 1.0, paths)  # most paths are short, some are whole films
+    share = rng.gamma(1.0, 1.0, paths)  # most paths are short, some are whole time-lapses
     each = 1 + rng.multinomial(windows - paths, share / share.sum())
     points = each + 179
     path = np.repeat(np.arange(paths), points)

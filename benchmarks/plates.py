@@ -12,8 +12,8 @@ from pathlib import Path
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.precipitation.detector import Detector
 from plate_assets.storage.models import read_bundle
-from plate_assets.workflows.report import write_report
-from plate_assets.workflows.score import score_folder
+from plate_assets.workflows.precipitation.report import write_report
+from plate_assets.workflows.precipitation.score import score_folder
 prepare_arithmetic()
 model, out, *folders = map(Path, sys.argv[1:])
 seconds_forward, network_of = [0.0], Detector._network

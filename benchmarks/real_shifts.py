@@ -87,7 +87,7 @@ def _halves_of_images(vectors: dict[str, np.ndarray], reference: list[str], blac
 
 
 def _frames(vectors: dict[str, np.ndarray], reference: list[str], _: np.ndarray) -> dict[str, dict]:
-    """Frames of a film as units, each the mean of its tiles: later frames against the reference's.
+    """Frames of a time-lapse as units, each the mean of its tiles: later frames against the reference's.
 
     Control: every other frame of the reference against those between them.
     """
@@ -114,8 +114,8 @@ def _cultures(root: Path) -> tuple[Images, list[str]]:
     from skimage.io import imread
 
     place = root / "usiigaci-phase-contrast"
-    films = sorted((place / "ExampleData" / "T98G_sample").glob("*.tif"))[::3]
-    images = {f"T98G {path.stem[-3:]}": imread(path) for path in films}
+    timelapses = sorted((place / "ExampleData" / "T98G_sample").glob("*.tif"))[::3]
+    images = {f"T98G {path.stem[-3:]}": imread(path) for path in timelapses}
     for path in sorted((place / "labelled" / "train").glob("*/raw.tif"), key=lambda path: int(path.parent.name[3:])):
         if path.parent.name != "set1":  # the same picture as T98G t01
             images[path.parent.name] = imread(path)
@@ -126,6 +126,6 @@ def _growth(root: Path, every: int = 12) -> tuple[Images, list[str]]:
     from skimage.io import imread
 
     place = root / "livecyte-phase-timelapse" / "05062019_B3_3_imagedata"
-    films = sorted(place.glob("*.tif"))[::every]  # frames of 6 min: a frame repeats the one before
-    images = {path.stem[-4:]: imread(path) for path in films}
+    timelapses = sorted(place.glob("*.tif"))[::every]  # frames of 6 min: a frame repeats the one before
+    images = {path.stem[-4:]: imread(path) for path in timelapses}
     return images, list(images)[: len(images) // 4]

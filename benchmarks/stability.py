@@ -23,7 +23,7 @@ def measure(quadruplets: int = 24, figures: Path | None = None, seconds: float =
     """
     from plate_assets.drift.stability.alarms import OnlineTrial
     from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.workflows.stability import StabilityConfig, StabilityStudy, stability_study, study_figures
+    from plate_assets.workflows.drift.stability import StabilityConfig, StabilityStudy, stability_study, study_figures
 
     prepare_arithmetic()
     with tempfile.TemporaryDirectory() as kept:
@@ -59,7 +59,7 @@ def simulated(place: Path, plates: int, quadruplets: int, seed: int):
     from plate_assets.plates.readers import open_acquisition
     from plate_assets.plates.simulate import SimulationSettings, simulate_plates
     from plate_assets.storage.arrays import Stack
-    from plate_assets.workflows.patches import cut_patches
+    from plate_assets.workflows.precipitation.patches import cut_patches
 
     made = simulate_plates(
         place, SimulationSettings(plates=plates, timepoints_h=(96.0,), seed=seed, quadruplets=quadruplets, precipitating=0.35)
@@ -77,10 +77,10 @@ def simulated(place: Path, plates: int, quadruplets: int, seed: int):
 def trained(stack, seconds: float):
     """A detector and an embedding, as the study takes them; the last plate calibrates the detector."""
     from plate_assets.learning.arithmetic import quick_precision
+    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
     from plate_assets.precipitation.embedding_training import EmbeddingConfig, train_embedding_model
     from plate_assets.storage.models import ModelBundle
-    from plate_assets.workflows.stability import embedder_of, scorer_of
-    from plate_assets.workflows.train import TrainConfig, train_detector
+    from plate_assets.workflows.drift.stability import embedder_of, scorer_of
 
     table = stack.table.with_row_index("index")
     last = table["Metadata_Plate"] == table["Metadata_Plate"].max()

@@ -25,12 +25,12 @@ def measure(folder: Path | None = None, pattern: str | None = None) -> dict[str,
     """
     from plate_assets.dry_mass.agreement import cell_agreement, matched, track_agreement
     from plate_assets.dry_mass.tracking import follow_names, link_cells
-    from plate_assets.workflows import timelapse
+    from plate_assets.workflows.dry_mass import timelapse
 
     folder = folder or Path(os.environ.get("PLATE_ASSETS_REAL_DATA", "")) / FOLDER
     settings = timelapse.TimelapseSettings(interval_min=INTERVAL_MIN, pattern=pattern)
-    whole = timelapse.open_film(next(folder.glob("*_imagedata")), timelapse.TimelapseSettings(interval_min=INTERVAL_MIN))
-    frames = timelapse.open_film(next(folder.glob("*_imagedata")), settings)
+    whole = timelapse.open_timelapse(next(folder.glob("*_imagedata")), timelapse.TimelapseSettings(interval_min=INTERVAL_MIN))
+    frames = timelapse.open_timelapse(next(folder.glob("*_imagedata")), settings)
     calibration = timelapse.calibrate(frames, settings)
     outlines = timelapse.open_outlines(next(folder.glob("*.zip")), whole)
 
@@ -64,7 +64,7 @@ def _largest_difference(frames, drawn: pl.DataFrame, flat: pl.DataFrame, outline
     from scipy import ndimage
 
     from plate_assets.dry_mass.phase import Calibration
-    from plate_assets.workflows.timelapse import read_flat
+    from plate_assets.workflows.dry_mass.timelapse import read_flat
 
     differences = []
     for row in flat.filter(pl.col("frame") % 10 == 0).iter_rows(named=True):

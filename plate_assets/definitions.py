@@ -17,12 +17,12 @@ from plate_assets.orchestration.assets import (
     training,
 )
 from plate_assets.orchestration.checks import make_checks
-from plate_assets.orchestration.film_requests import make_film_requests
 from plate_assets.orchestration.io_managers import AcquisitionIOManager, Lineage, ModelIOManager, StackIOManager, TableIOManager
 from plate_assets.orchestration.jobs import JOBS
 from plate_assets.orchestration.resources import registry_of, storage_of
 from plate_assets.orchestration.schedules import make_schedules
 from plate_assets.orchestration.sensors import make_sensors
+from plate_assets.orchestration.timelapse_requests import make_timelapse_requests
 from plate_assets.settings import Settings
 from plate_assets.storage.model_kinds import FORECASTER
 
@@ -30,7 +30,7 @@ from plate_assets.storage.model_kinds import FORECASTER
 def build_definitions(settings: Settings, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The platform's definitions for these settings; tests and other deployments override single resources."""
     storage, lineage = storage_of(settings), Lineage()
-    film_sensors, film_schedules = make_film_requests(settings)
+    timelapse_sensors, timelapse_schedules = make_timelapse_requests(settings)
     resources = {
         "settings": settings,
         "storage": storage,
@@ -47,8 +47,8 @@ def build_definitions(settings: Settings, resource_overrides: Mapping[str, Any] 
         ),
         asset_checks=make_checks(settings),
         jobs=JOBS,
-        schedules=[*make_schedules(settings), *film_schedules],
-        sensors=[*make_sensors(settings), *film_sensors],
+        schedules=[*make_schedules(settings), *timelapse_schedules],
+        sensors=[*make_sensors(settings), *timelapse_sensors],
         resources=resources | dict(resource_overrides or {}),
         # A process for each step would load torch again for each asset.
         executor=dg.in_process_executor,

@@ -19,9 +19,9 @@ def run(*arguments: object, code: int = 0) -> str:
 
 
 def test_cultures_are_simulated_learnt_and_scored_from_the_shell_alone(tmp_path):
-    run("dry-mass", "simulate", "--out", tmp_path / "films", "--cultures", 2, "--founders", 8, "--hours", 45)
-    tables = sorted((tmp_path / "films").glob("CULTURE*/tracks.csv"))
-    assert len(tables) == 2 and len(list((tmp_path / "films" / "truth").iterdir())) == 2
+    run("dry-mass", "simulate", "--out", tmp_path / "time-lapses", "--cultures", 2, "--founders", 8, "--hours", 45)
+    tables = sorted((tmp_path / "time-lapses").glob("CULTURE*/tracks.csv"))
+    assert len(tables) == 2 and len(list((tmp_path / "time-lapses" / "truth").iterdir())) == 2
     said = run("dry-mass", "train", *tables, "--out", tmp_path / "model", "--epochs", 1)
     assert "MSE test" in said
     said = run("dry-mass", "score", tables[0], "--model", tmp_path / "model", "--out", tmp_path / "out")
@@ -33,13 +33,13 @@ def test_cultures_are_simulated_learnt_and_scored_from_the_shell_alone(tmp_path)
 
 def test_a_folder_of_phase_images_becomes_a_table_that_can_be_read_again(tmp_path):
     rows, cols = np.mgrid[:70, :90]
-    (tmp_path / "film").mkdir()
+    (tmp_path / "time-lapse").mkdir()
     for frame in range(4):
         height = np.sqrt(np.maximum(0, 81 - (rows - 35) ** 2 - (cols - 40 - frame) ** 2))
         noise = np.random.default_rng(frame).normal(0, 1, rows.shape)
-        tifffile.imwrite(tmp_path / "film" / f"a_{frame:03d}.tif", (20 * height + 0.1 * cols + noise).astype("f4"))
+        tifffile.imwrite(tmp_path / "time-lapse" / f"a_{frame:03d}.tif", (20 * height + 0.1 * cols + noise).astype("f4"))
     options = ("--unit", "nm", "--pixel-um", 1.0, "--interval-min", 10, "--wavelength-nm", 550)
-    said = run("dry-mass", "measure", tmp_path / "film", "--out", tmp_path / "tracks.csv", *options)
+    said = run("dry-mass", "measure", tmp_path / "time-lapse", "--out", tmp_path / "tracks.csv", *options)
     assert "masses in pg" in said
     table = pl.read_csv(tmp_path / "tracks.csv")
     assert set(table.columns) >= {"track_id", "parent_id", "time_h", "dry_mass_pg"} and table.height == 4

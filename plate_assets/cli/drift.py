@@ -24,7 +24,7 @@ def drift(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Test two files of vectors for drift; exit code 1 where there is drift, 3 where it cannot be told."""
-    from plate_assets.workflows.drift_files import compare_files
+    from plate_assets.workflows.drift.vector_files import compare_files
 
     with mendable():
         found = compare_files(

@@ -24,9 +24,9 @@ def measure(
     wavelength_nm: Annotated[float | None, typer.Option(help="Wavelength, nm.")] = None,
 ) -> None:
     """Find, measure and follow the cells of a phase time-lapse; options win over `timelapse.json` in the folder."""
-    from plate_assets.orchestration.settings_use import phase_settings
+    from plate_assets.orchestration.workflow_options import phase_settings
     from plate_assets.settings import Settings
-    from plate_assets.workflows.timelapse_folders import measure_folder
+    from plate_assets.workflows.dry_mass.timelapse_folders import measure_folder
 
     said = {
         "interval_min": interval_min, "unit": unit, "factor": factor, "pixel_um": pixel_um, "wavelength_nm": wavelength_nm,
@@ -50,7 +50,7 @@ def train(
     """Train a forecaster on tables of tracks, split by lineage."""
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.settings import Settings
-    from plate_assets.workflows.series_files import train_from_tables
+    from plate_assets.workflows.dry_mass.series_files import train_from_tables
 
     with mendable():
         prepare_arithmetic(Settings().threads)
@@ -73,7 +73,7 @@ def score(
     from plate_assets.orchestration.resources import registry_of
     from plate_assets.settings import Settings
     from plate_assets.storage.model_kinds import FORECASTER
-    from plate_assets.workflows.series_files import score_table
+    from plate_assets.workflows.dry_mass.series_files import score_table
 
     settings = Settings()
     with mendable():
@@ -96,7 +96,7 @@ def simulate(
     seed: int = 0,
 ) -> None:
     """Write cultures as a tracker would, with growth, division, every kind of anomaly, and the truth beside them."""
-    from plate_assets.workflows.series_files import simulate_tables
+    from plate_assets.workflows.dry_mass.series_files import simulate_tables
 
     with mendable():
         done = simulate_tables(out, cultures, founders, hours, seed)
@@ -113,12 +113,12 @@ def annotate(
 ) -> None:
     """Record what a person says of a flagged cell; the last verdict counts, and none is forgotten."""
     from plate_assets.dry_mass.tables import CELL_ANOMALIES
-    from plate_assets.orchestration.people import tell_dagster
+    from plate_assets.orchestration.decision_events import tell_dagster
     from plate_assets.orchestration.resources import storage_of
     from plate_assets.plates.acquisition import check_acquisition_id
     from plate_assets.settings import Settings
     from plate_assets.storage.tables import fingerprint, read_table
-    from plate_assets.workflows.annotate import annotate as record
+    from plate_assets.workflows.dry_mass.annotate import annotate as record
 
     storage = storage_of(Settings())
     with mendable():

@@ -20,10 +20,10 @@ def label(
     author: Author = "",
 ) -> None:
     """Name the clusters of the training sample; without names: list them, with the place of their contact sheets."""
-    from plate_assets.orchestration.people import tell_dagster
+    from plate_assets.orchestration.decision_events import tell_dagster
     from plate_assets.orchestration.resources import storage_of
     from plate_assets.settings import Settings
-    from plate_assets.workflows.labelling import cluster_overview, name_clusters, names_from_truth
+    from plate_assets.workflows.precipitation.labelling import cluster_overview, name_clusters, names_from_truth
 
     storage = storage_of(Settings())
     with mendable():
@@ -47,10 +47,10 @@ def _cluster_name(text: str) -> tuple[int, str]:
 @app.command("expert-labels", rich_help_panel=PANEL)
 def expert_labels(table: Path, author: Author = "") -> None:
     """Take in an expert's labels, a CSV with Metadata_Plate, Metadata_Timepoint, Metadata_Quadruplet, precipitated."""
-    from plate_assets.orchestration.people import tell_dagster
+    from plate_assets.orchestration.decision_events import tell_dagster
     from plate_assets.orchestration.resources import storage_of
     from plate_assets.settings import Settings
-    from plate_assets.workflows.labelling import take_in_expert_labels
+    from plate_assets.workflows.precipitation.labelling import take_in_expert_labels
 
     with mendable():
         rows, version = take_in_expert_labels(table, storage_of(Settings()).expert_labels, author or me())
@@ -67,7 +67,7 @@ def promote(
     author: Author = "",
 ) -> None:
     """Move the alias `champion`; the platform then scores again what another version scored."""
-    from plate_assets.orchestration.people import tell_dagster
+    from plate_assets.orchestration.decision_events import tell_dagster
     from plate_assets.orchestration.resources import registry_of
     from plate_assets.settings import Settings
     from plate_assets.storage.model_kinds import KINDS
@@ -100,7 +100,7 @@ def train_detector(
     """Train a detector from a folder with normal/ and anomalous/ pictures, split by picture."""
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.settings import Settings
-    from plate_assets.workflows.tile_folders import train_from_folder
+    from plate_assets.workflows.precipitation.tile_folders import train_from_folder
 
     settings = Settings()
     with mendable():
@@ -118,7 +118,7 @@ def score_tiles(folder: Path, model: Annotated[str, typer.Option(help="Model bun
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registry_of
     from plate_assets.settings import Settings
-    from plate_assets.workflows.tile_folders import score_folder_of_tiles
+    from plate_assets.workflows.precipitation.tile_folders import score_folder_of_tiles
 
     settings = Settings()
     with mendable():

@@ -20,9 +20,9 @@ def inspect(
     folder: Path, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, timepoint: TimepointOption = None
 ) -> None:
     """Print what a folder holds: layout, plate, wells, sites, channels, planes, time point, complete or what is missing."""
-    from plate_assets.orchestration.settings_use import read_options
+    from plate_assets.orchestration.workflow_options import read_options
     from plate_assets.settings import Settings
-    from plate_assets.workflows.inspect import inspect_folder, inspection_text
+    from plate_assets.workflows.intake.inspect import inspect_folder, inspection_text
 
     with mendable():
         found = inspect_folder(folder, replace(read_options(Settings()), timepoint=timepoint))
@@ -43,9 +43,9 @@ def export(
     """Write an acquisition as an OME-Zarr 0.5 plate with every pixel as it is, and its tables as CSV."""
     from plate_assets.orchestration.io_managers import SCHEMAS
     from plate_assets.orchestration.resources import storage_of
-    from plate_assets.orchestration.settings_use import read_options
+    from plate_assets.orchestration.workflow_options import read_options
     from plate_assets.settings import Settings
-    from plate_assets.workflows.export import Stored, export_plate
+    from plate_assets.workflows.intake.export import Stored, export_plate
 
     settings = Settings()
     storage = storage_of(settings)
@@ -74,10 +74,10 @@ def score(
 
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registry_of
-    from plate_assets.orchestration.settings_use import call_settings, read_options, view_of
+    from plate_assets.orchestration.workflow_options import call_settings, read_options, view_of
     from plate_assets.settings import Settings
-    from plate_assets.workflows.report import write_report
-    from plate_assets.workflows.score import score_folder
+    from plate_assets.workflows.precipitation.report import write_report
+    from plate_assets.workflows.precipitation.score import score_folder
 
     settings = Settings()
     with mendable(), tempfile.TemporaryDirectory(prefix="plate-assets-") as work:

@@ -1,7 +1,7 @@
 """A monitor along a line of plates: thresholds that count with plates that differ, and what an alarm starts and ends.
 
 Belongs here: the bootstrap of whole plates, and the episodes of a line. Not here: the monitor and its arithmetic (`online`),
-which acquisition comes next and what is stored (`workflows.drift_monitor`).
+which acquisition comes next and what is stored (`workflows.drift.monitor`).
 
 Wells that follow each other come from one plate and share its offset. Thresholds from single wells drawn at random do not know
 that, and alarm several times too often. So the streams of this bootstrap are blocks of wells of one plate after another, and

@@ -7,10 +7,10 @@ shows beside them (`signs`), the thresholds' rules (`forecaster_training`), what
 import numpy as np
 import polars as pl
 
-from plate_assets.dry_mass.carried import window_contents
 from plate_assets.dry_mass.forecaster import WindowErrors
 from plate_assets.dry_mass.signs import SignRules, Signs, StepStatistics, find_signs
 from plate_assets.dry_mass.tables import CELL_ANOMALIES, WINDOW_ANOMALIES
+from plate_assets.dry_mass.window_fingerprints import window_contents
 from plate_assets.dry_mass.windows import INTERVAL_H, WINDOW_POINTS, PathSeries, Windows
 
 _KEYS = ["Metadata_Timelapse", "path_id"]

@@ -1,7 +1,7 @@
 """Training of the forecaster: what it learns from, what each epoch is judged on, and the thresholds that come out.
 
 Belongs here: batches, loss, validation, thresholds and figures of one training. Not here: the loop (`learning.fit`), files and
-checkpoints (`workflows.dry_mass`), the network (`forecaster`).
+checkpoints (`workflows.dry_mass.scoring`), the network (`forecaster`).
 """
 
 import hashlib

@@ -23,7 +23,7 @@ class LineageSeries:
     """The series of a time-lapse, and how they were made."""
 
     table: pl.DataFrame  # DRY_MASS_SERIES
-    interval_h: float  # the film's own, NaN where no cell was seen twice
+    interval_h: float  # the time-lapse's own, NaN where no cell was seen twice
     max_gap_h: float  # frames farther apart leave a gap
     remarks: tuple[str, ...]  # what a person should know of the resampling
 
@@ -47,7 +47,7 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of all tracks, sorted by track and time: place of the track, time in steps since the film began."""
+    """The rows of all tracks, sorted by track and time: place of the track, time in steps since the time-lapse began."""
 
     track: np.ndarray
     at: np.ndarray
@@ -88,7 +88,7 @@ def path_members(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return leaf[order], track[order]
 
 
-def film_interval(tracks: pl.DataFrame) -> float:
+def frame_interval(tracks: pl.DataFrame) -> float:
     """Median time between two frames of a cell, hours; NaN where no cell has two. tracks: CELL_TRACKS."""
     rows = tracks.sort("track_id", "time_h")
     steps = rows.select(pl.col("time_h").diff().over("track_id")).to_series().drop_nulls()
@@ -103,8 +103,8 @@ def lineage_series(
 
     step_min: grid, minutes, from the first frame of the table on. Between two frames of a cell at most `max_gap_h` apart the
     mass is interpolated linearly; farther apart, the points between them are a gap with an empty mass. Default: 1.5 times the
-    step or the film's own interval, whichever is larger, so that a film sparser than the grid is no gap, and one frame missing
-    from a 10-min film is. A row without a mass counts as no frame for the mass.
+    step or the time-lapse's own interval, whichever is larger, so that a time-lapse sparser than the grid is no gap, and one
+    frame missing from a 10-min time-lapse is. A row without a mass counts as no frame for the mass.
 
     Nothing is interpolated across a division, where the mass halves: of the points between the mother's last frame and the
     daughter's first, those in the first half have the mother's last value, those in the second the daughter's first, and where
@@ -118,7 +118,7 @@ def lineage_series(
         if not value > 0:
             raise ValueError(f"{name}={value}: it has to be above 0")
     CELL_TRACKS.check(tracks)
-    interval = film_interval(tracks)
+    interval = frame_interval(tracks)
     step_h = step_min / 60
     max_gap = 1.5 * np.nanmax([step_h, interval]) if max_gap_h is None else max_gap_h
     if not max_gap > 0:
@@ -159,14 +159,17 @@ def lineage_series(
 
 def _remarks(interval: float, step_h: float, max_gap: float) -> tuple[str, ...]:
     if np.isnan(interval):
-        return ("no cell was seen in two frames: the film's interval is not known",)
-    film, grid = f"{interval * 60:.4g} min", f"{step_h * 60:.4g} min"
+        return ("no cell was seen in two frames: the time-lapse's interval is not known",)
+    timelapse, grid = f"{interval * 60:.4g} min", f"{step_h * 60:.4g} min"
     bridged = f"; frames more than {max_gap * 60:.4g} min apart leave a gap"
     if interval > step_h * 1.05:
-        return (f"the film has a frame every {film}, fewer than the grid of {grid}: points between are interpolated" + bridged,)
+        return (
+            f"the time-lapse has a frame every {timelapse}, fewer than the grid of {grid}: points between are interpolated"
+            + bridged,
+        )
     if interval < step_h * 0.95:
-        return (f"the film has a frame every {film}, more than the grid of {grid} shows" + bridged,)
-    return (f"the film has a frame every {film}, as the grid" + bridged,)
+        return (f"the time-lapse has a frame every {timelapse}, more than the grid of {grid} shows" + bridged,)
+    return (f"the time-lapse has a frame every {timelapse}, as the grid" + bridged,)
 
 
 def _parents(cells: pl.DataFrame) -> np.ndarray:

@@ -327,11 +327,11 @@ def _cycles(series: PathSeries) -> np.ndarray:
 def _daughters(series: PathSeries) -> np.ndarray:
     """(points,) at a division, how many daughters the cell has on all paths; else 0."""
     at = np.flatnonzero(series.divides & (np.arange(len(series.hours)) + 1 < _ends(series)))
-    film = series.about["Metadata_Timelapse"].rank("dense").to_numpy()
+    timelapse = series.about["Metadata_Timelapse"].rank("dense").to_numpy()
     path = np.repeat(np.arange(len(series)), np.diff(series.offsets))[at]
-    pairs = pl.DataFrame({"film": film[path], "mother": series.tracks[at], "daughter": series.tracks[at + 1]})
+    pairs = pl.DataFrame({"timelapse": timelapse[path], "mother": series.tracks[at], "daughter": series.tracks[at + 1]})
     found = np.zeros(len(series.hours))
-    found[at] = pairs.select(pl.col("daughter").n_unique().over("film", "mother")).to_series().to_numpy()
+    found[at] = pairs.select(pl.col("daughter").n_unique().over("timelapse", "mother")).to_series().to_numpy()
     return found
 
 

@@ -1,7 +1,7 @@
 """What goes wrong in a simulated culture, with its onset: in cells (biological) and in their measurement (acquisition).
 
 Belongs here: which lineages are struck, by what and when, and what it does to cells, masses and rows. Not here: sound cells
-(`simulate_lineages`), the film and the table of the truth (`simulate`).
+(`simulate_lineages`), the time-lapse and the table of the truth (`simulate`).
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Events:
 
 @dataclass
 class Rows:
-    """The rows of the film, (r,) each, cell by cell in the order of time; `first` and `start` (cells,): frame and row."""
+    """The rows of the time-lapse, (r,) each, cell by cell in the order of time; `first` and `start` (cells,): frame and row."""
 
     cell: np.ndarray
     frame: np.ndarray
@@ -110,7 +110,7 @@ class Rows:
 def choose(settings: CultureSettings, rng: np.random.Generator, cells: Population) -> Events:
     """Deal the kinds evenly to the lineages that are struck, one to each, and choose cell, time and partner in each.
 
-    A lineage in which no cell can be struck in time (lost early, a short film) is left sound.
+    A lineage in which no cell can be struck in time (lost early, a short time-lapse) is left sound.
     """
     if unknown := sorted(set(settings.kinds) - KINDS.keys()):
         raise ValueError(f"kinds={unknown}: there are {', '.join(NAMES)}")

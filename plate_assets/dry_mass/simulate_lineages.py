@@ -16,16 +16,17 @@ import numpy as np
 
 GROWTH = ("exponential", "linear")
 SHORTEST_CYCLE = 0.4  # of the mean: no cycle is shorter
-LATEST_ONSET_H = 4.0  # an anomaly begins at least so long before the film ends
+LATEST_ONSET_H = 4.0  # an anomaly begins at least so long before the time-lapse ends
 # Mean mass of a growing culture over the mean mass at birth: the integral of the growth over ages of density 2 ln2 2^-a.
 MEAN_OVER_BIRTH = {"exponential": 2 * np.log(2), "linear": 1 / np.log(2)}
 
 
 @dataclass(frozen=True)
 class CultureSettings:
-    """A culture, its film and its microscope.
+    """A culture, its time-lapse and its microscope.
 
-    founders: cells in the first frame. hours, interval_min: the film. doubling_h, doubling_cv: length of a cycle, lognormal.
+    founders: cells in the first frame. hours, interval_min: the time-lapse. doubling_h, doubling_cv: length of a cycle,
+    lognormal.
     growth: within a cycle, `exponential` or `linear`; at the end a cell of mean mass at birth has doubled.
     mass_pg: mean over the cells of the culture. lineage_cv: what sets a lineage's cells apart from another's for good.
     fold_cv: spread of the factor by which a cycle multiplies the mass. homeostasis: how strongly a light cell grows by more
@@ -37,7 +38,7 @@ class CultureSettings:
     lost_per_h: rate at which tracks are lost for good. speed_um_h: mean way of a centre from frame to frame, over the interval.
     field_um: width and height of the field.
     biological, acquisition: share of the lineages with one anomaly of these; kinds: which, names of `KINDS`, all where empty.
-    onset_from_h: earliest onset; default 20 h, the input of one window, or half of a shorter film.
+    onset_from_h: earliest onset; default 20 h, the input of one window, or half of a shorter time-lapse.
     """
 
     founders: int = 200
@@ -114,7 +115,7 @@ class CultureSettings:
 
 @dataclass(frozen=True)
 class Population:
-    """Cells, (n,) each. Times in hours since the film began, -1 for no mother; mothers stand before their daughters.
+    """Cells, (n,) each. Times in hours since the time-lapse began, -1 for no mother; mothers stand before their daughters.
 
     `share` is a daughter's of the mother's mass at division; `scale` what sets the lineage apart; `fold` the chance in growth.
     `kind` numbers what goes wrong with the cell (-1: nothing), from `onset` on; `until` is when a cell ends for another reason
@@ -144,7 +145,7 @@ class Population:
         return np.where(self.arrested, self.until, np.minimum(self.birth + self.cycle, self.until))
 
     def divides(self, last_h: float) -> np.ndarray:
-        """(n,) bool: whether the cell divides within the film."""
+        """(n,) bool: whether the cell divides within the time-lapse."""
         return ~self.arrested & (self.birth + self.cycle <= np.minimum(self.until, last_h))
 
     def changed(self, **columns: np.ndarray) -> "Population":
@@ -159,7 +160,7 @@ class Population:
 
 
 def populate(settings: CultureSettings, rng: np.random.Generator) -> Population:
-    """The lineages of the founders, all whole and sound, until the film ends."""
+    """The lineages of the founders, all whole and sound, until the time-lapse ends."""
     n = settings.founders
     cycle = _cycles(settings, rng, n)
     # An exponentially growing culture has twice as many cells at age 0 as at the end of the cycle: density 2 ln2 2^-a.
@@ -174,7 +175,8 @@ def populate(settings: CultureSettings, rng: np.random.Generator) -> Population:
 
 
 def with_descendants(settings: CultureSettings, rng: np.random.Generator, born: Population) -> Population:
-    """The cells and all their descendants within the film; one round for each generation, two daughters for each division."""
+    """The cells and all their descendants within the time-lapse; one round for each generation, two daughters for each
+    division."""
     rounds, offset = [born], 0
     while True:
         mothers = rounds[-1]

@@ -1,7 +1,7 @@
 """What people say of flagged paths, and the precision that follows.
 
 Belongs here: which verdict counts, the taxonomy's rules, shares with their intervals. Not here: how flags are made
-(`anomalies`), how a verdict is recorded (`workflows.annotate`), ROC curves (`evaluation`).
+(`anomalies`), how a verdict is recorded (`workflows.dry_mass.annotate`), ROC curves (`evaluation`).
 """
 
 import math

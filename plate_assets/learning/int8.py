@@ -1,7 +1,7 @@
 """A trained network in 8-bit integers: half the bytes of bfloat16, and twice its products on processors with VNNI.
 
 Belongs here: the ranges that activations are seen to take, and the network rewritten in integers. Not here: whether its scores
-are good enough (`workflows.precision`), batches (`infer`).
+are good enough (`workflows.precipitation.precision`), batches (`infer`).
 
 Activations are uint8 with a scale and a zero point for each place of the network (Jacob et al. 2018, eq. 1), weights int8 with
 a scale for each output channel, products are summed in 32 bits. A convolution takes a following ReLU, and the sum of a residual

@@ -14,7 +14,7 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
-from plate_assets.orchestration.people import tell_dagster
+from plate_assets.orchestration.decision_events import tell_dagster
 from plate_assets.orchestration.resources import Storage, registry_of, storage_of
 from plate_assets.settings import Settings
 from plate_assets.storage.model_kinds import FORECASTER
@@ -54,12 +54,12 @@ def run_demo(
         tell_dagster("champion", champion, {"author": "demo"})
         say(f"promoted {champion}")
         player.night("scores, calls and reports")
-        film = player.films(seed)
+        timelapse = player.timelapses(seed)
         player.job("morning", {})
         last = storage.report(player.acquisitions(plates[-1:])[-1])
         say(f"done in {time.monotonic() - began:.0f} s")
         say(f"tonight's plate: {last / 'report.html'}")
-        say(f"a film of cells:  {film}")
+        say(f"a time-lapse of cells:  {timelapse}")
         say(f"morning page:    {storage.morning_page / 'morning.html'}")
         say(f"open the UI with `make ui`, then {settings.ui_url}")
 
@@ -144,17 +144,17 @@ class Player:
                 ran += 1
         self.say(f"{ran} {what} let in")
 
-    def films(self, seed: int) -> UPath:
+    def timelapses(self, seed: int) -> UPath:
         """Cultures whose cells were tracked elsewhere arrive; a forecaster is trained on them, promoted, and judges them."""
-        from plate_assets.orchestration.film_requests import film_request, films_due
-        from plate_assets.workflows.series_files import simulate_tables
+        from plate_assets.orchestration.timelapse_requests import timelapse_request, timelapses_due
+        from plate_assets.workflows.dry_mass.series_files import simulate_tables
 
         made, root = self.settings.home.resolve() / "simulated" / "cultures", Path(self.settings.timelapses_root)
         simulate_tables(made, cultures=CULTURES, founders=16, hours=48.0, seed=seed)
         root.mkdir(parents=True, exist_ok=True)
         for folder in sorted(path for path in made.iterdir() if path.name != "truth"):
             folder.rename(root / folder.name)
-        self.arrivals("timelapse_arrivals", "film", "time-lapses")
+        self.arrivals("timelapse_arrivals", "timelapse", "time-lapses")
         self.job("train_forecaster", {"dry_mass_forecaster": {"epochs": 8, "windows_per_epoch": 8_000, "seed": seed}})
         forecasters = registry_of(self.settings, FORECASTER)
         champion = forecasters.promote(
@@ -162,9 +162,9 @@ class Player:
         )
         tell_dagster("forecaster_champion", champion, {"author": "demo"})
         self.say(f"promoted {champion}")
-        work = films_due(self.instance, self.settings, forecasters)
+        work = timelapses_due(self.instance, self.settings, forecasters)
         for item in work:
-            self._execute("film", partition=item.acquisition_id, tags=film_request(item).tags, assets=item.assets)
+            self._execute("timelapse", partition=item.acquisition_id, tags=timelapse_request(item).tags, assets=item.assets)
         self.say(f"night: {len(work)} time-lapses judged")
         return self.storage.timelapse_report(work[-1].acquisition_id) / "report.html"
 
@@ -192,7 +192,7 @@ class Player:
 
     def name_clusters(self) -> None:
         """Name the clusters from the truth, through the function that `plate-assets label` calls."""
-        from plate_assets.workflows.labelling import cluster_overview, name_clusters, names_from_truth
+        from plate_assets.workflows.precipitation.labelling import cluster_overview, name_clusters, names_from_truth
 
         clusters = self.storage.table("patch_clusters")
         names = names_from_truth(clusters, self.settings.home.resolve() / "simulated" / "truth" / "tiles.csv")
@@ -206,7 +206,7 @@ class Player:
 
     def expert_labels(self, truth: pl.DataFrame, plates: list[str]) -> None:
         """Hand in the expert's labels of the evaluation plates."""
-        from plate_assets.workflows.labelling import take_in_expert_labels
+        from plate_assets.workflows.precipitation.labelling import take_in_expert_labels
 
         table = self.settings.home.resolve() / "simulated" / "expert_labels.csv"
         truth.filter(pl.col("Metadata_Plate").is_in(plates)).write_csv(table)

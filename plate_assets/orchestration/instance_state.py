@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
-from plate_assets.orchestration.film_night import JUDGING, MEASURING, MeasuredFilm
 from plate_assets.orchestration.night import SCORING, WATCHING, Materialised
 from plate_assets.orchestration.partitions import plate_acquisitions, timelapses
 from plate_assets.orchestration.tags import DECISIONS_TAG, EMBEDDING_TAG, FILES_TAG, MODEL_TAG, REFERENCE_TAG
+from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING, MeasuredTimelapse
 
 IN_FLIGHT = [
     DagsterRunStatus.QUEUED,
@@ -71,14 +71,14 @@ def scoring_state(instance: dg.DagsterInstance) -> dict[str, Materialised]:
     return {key: Materialised(frozenset(made[key]), *(found.get(key) for found in tags)) for key in sorted(ready)}
 
 
-def film_state(instance: dg.DagsterInstance) -> dict[str, MeasuredFilm]:
+def timelapse_state(instance: dg.DagsterInstance) -> dict[str, MeasuredTimelapse]:
     """For each time-lapse that was let in: what is made of it, from which files, and the model that judged it."""
     made = _made(instance, MEASURING + JUDGING)
     files = _latest_tag(instance, "timelapse", FILES_TAG)
     models = _latest_tag(instance, "window_anomalies", MODEL_TAG)
     present = set(instance.get_dynamic_partitions(timelapses.name or ""))
     let_in = sorted(present & instance.get_materialized_partitions(dg.AssetKey("timelapse")))
-    return {key: MeasuredFilm(frozenset(made[key]), files.get(key), models.get(key)) for key in let_in}
+    return {key: MeasuredTimelapse(frozenset(made[key]), files.get(key), models.get(key)) for key in let_in}
 
 
 def _made(instance: dg.DagsterInstance, assets: Iterable[str]) -> dict[str, set[str]]:

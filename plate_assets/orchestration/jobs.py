@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from plate_assets.orchestration.film_night import JUDGING, MEASURING
 from plate_assets.orchestration.night import DRIFT, SCORING, WATCHING
+from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING
 
 INGEST = ("acquisition", "image_quality", "illumination")
 CLUSTER = ("training_sample", "embedding_model", "patch_map", "patch_clusters")
@@ -40,8 +40,8 @@ compare_job = dg.define_asset_job(
     "compare", dg.AssetSelection.assets("detector_comparison"),
     description="Holds every trained detector against the experts' labels.",
 )  # fmt: skip
-film_job = dg.define_asset_job(
-    "film", dg.AssetSelection.assets(*MEASURING, *JUDGING),
+timelapse_job = dg.define_asset_job(
+    "timelapse", dg.AssetSelection.assets(*MEASURING, *JUDGING),
     description="From a phase time-lapse, or tracks made elsewhere, to its abnormal cells and their report.",
 )  # fmt: skip
 train_forecaster_job = dg.define_asset_job(
@@ -78,6 +78,6 @@ morning_job = dg.define_asset_job(
 
 JOBS = [
     ingest_job, score_job, watched_score_job, embed_job, cluster_job, labelled_job, train_job, compare_job,
-    film_job, train_forecaster_job, verdicts_job, experiment_job,
+    timelapse_job, train_forecaster_job, verdicts_job, experiment_job,
     drift_reference_job, drift_test_job, stability_job, morning_job,
 ]  # fmt: skip

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from plate_assets.drift.acquisitions import DriftReference
 from plate_assets.orchestration.instance_state import latest_times, materialised_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import known_acquisition, stored_embeddings_version
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.settings import Settings
-from plate_assets.workflows.drift import DriftReference
 
 
 def line_of(acquisition: Acquisition, expression: str) -> str:

@@ -21,10 +21,10 @@ from plate_assets.plates.arrivals import Ledger
 from plate_assets.settings import Settings
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
-from plate_assets.workflows.morning import alarms_of, drifted_of, film_of
+from plate_assets.workflows.night.morning import alarms_of, drifted_of, timelapse_of
 
 if TYPE_CHECKING:
-    from plate_assets.pages.morning import Arrival, Called, Failure, Film, MorningInputs, Refused, Waiting
+    from plate_assets.pages.morning import Arrival, Called, Failure, MorningInputs, Refused, Timelapse, Waiting
 
 REMEDY = "mend what the error names, then rematerialise the partition in the UI"
 
@@ -55,7 +55,7 @@ def review_night(
         waiting=[*waiting_folders(ledger, materialised_acquisitions(instance)), *queued_runs(instance)],
         refused=list(refused_folders(ledger)),
         stale=[work.acquisition_id for work in due(instance, settings, storage, registry)],
-        films=[_film(storage, key) for key in made_since(instance, "cell_anomalies", since)],
+        timelapses=[_timelapse(storage, key) for key in made_since(instance, "cell_anomalies", since)],
         alarms=alarms_of(_stored_table(storage, "drift_episodes"), _stored_table(storage, "labelling_batch")),
         drifted=drifted_of(tested, discoveries, settings.drift_action == "block"),
         watched=tested.height,
@@ -65,7 +65,7 @@ def review_night(
 
 
 def _arrival(storage: Storage, key: str) -> "Arrival":
-    from plate_assets.workflows.morning import arrival_of
+    from plate_assets.workflows.night.morning import arrival_of
 
     path = storage.table("image_quality", key)
     quality = read_table(path, SCHEMAS["image_quality"]) if path.exists() else None
@@ -73,7 +73,7 @@ def _arrival(storage: Storage, key: str) -> "Arrival":
 
 
 def _called(storage: Storage, key: str) -> "list[Called]":
-    from plate_assets.workflows.morning import called_of
+    from plate_assets.workflows.night.morning import called_of
 
     onset_path = storage.table("precipitation_onset")
     onset = read_table(onset_path, SCHEMAS["precipitation_onset"]) if onset_path.exists() else None
@@ -81,10 +81,10 @@ def _called(storage: Storage, key: str) -> "list[Called]":
     return called_of(key, calls, onset, _report(storage, key))
 
 
-def _film(storage: Storage, key: str) -> "Film":
+def _timelapse(storage: Storage, key: str) -> "Timelapse":
     cells = read_table(storage.table("cell_anomalies", key), SCHEMAS["cell_anomalies"])
     made = (storage.timelapse_report(key) / "report.html").exists()
-    return film_of(key, cells, f"../timelapse_report/{key}/report.html" if made else "")
+    return timelapse_of(key, cells, f"../timelapse_report/{key}/report.html" if made else "")
 
 
 def _stored_table(storage: Storage, asset: str) -> pl.DataFrame:

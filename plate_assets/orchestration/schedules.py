@@ -33,7 +33,7 @@ def current_decisions(storage: Storage, settings: Settings, acquisition_ids: lis
     from plate_assets.plates.tables import EXCLUSIONS
     from plate_assets.storage.ledger import read_rows
     from plate_assets.storage.tables import read_table
-    from plate_assets.workflows.score import decisions_fingerprint, plate_map_for
+    from plate_assets.workflows.precipitation.score import decisions_fingerprint, plate_map_for
 
     exclusions = read_rows(storage.exclusions, EXCLUSIONS)
     decisions = {}

@@ -10,14 +10,14 @@ import dagster as dg
 from upath import UPath
 
 from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, read_ledger, write_ledger
+from plate_assets.orchestration.decision_events import made_by_person
 from plate_assets.orchestration.instance_state import in_flight, materialised_acquisitions, scoring_state
 from plate_assets.orchestration.jobs import ingest_job, score_job
 from plate_assets.orchestration.night import only_of_another_model, plan
 from plate_assets.orchestration.partitions import plate_acquisitions
-from plate_assets.orchestration.people import made_by_person
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.schedules import champion_tag, score_request
-from plate_assets.orchestration.settings_use import read_options
+from plate_assets.orchestration.workflow_options import read_options
 from plate_assets.plates.arrivals import Decision, Seen, decide
 from plate_assets.plates.arrivals_scan import Scan, scan_arrivals
 from plate_assets.settings import Settings

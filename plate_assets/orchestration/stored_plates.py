@@ -5,9 +5,10 @@ Belongs here: reading what other assets wrote. Not here: what is done with it (`
 
 import polars as pl
 
+from plate_assets.drift.acquisitions import DriftReference
 from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import view_of
+from plate_assets.orchestration.workflow_options import view_of
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table
 from plate_assets.plates.fields import Fields
@@ -16,10 +17,9 @@ from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.tables import read_provenance, read_table
-from plate_assets.workflows.drift import DriftReference
-from plate_assets.workflows.illumination import lit_fields
-from plate_assets.workflows.references import StoredPlate
-from plate_assets.workflows.score import plate_map_for
+from plate_assets.workflows.intake.illumination import lit_fields
+from plate_assets.workflows.precipitation.references import StoredPlate
+from plate_assets.workflows.precipitation.score import plate_map_for
 
 
 def known_acquisition(storage: Storage, key: str) -> KnownAcquisition:

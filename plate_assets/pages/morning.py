@@ -1,7 +1,7 @@
 """The morning page: what the night brought, on one page that a phone can read, and in a few lines for a message.
 
 Belongs here: what the page says and in which order. Not here: where it is learnt from (`orchestration`), how the message is
-sent (`workflows.notify`), the page of one plate (`report`).
+sent (`workflows.night.notify`), the page of one plate (`report`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ class Rescored:
 
 
 @dataclass(frozen=True)
-class Film:
+class Timelapse:
     """A time-lapse that was judged in the night. worst: its most abnormal cells in words."""
 
     name: str
@@ -143,7 +143,7 @@ class MorningInputs:
     refused: Sequence[Refused] = ()
     rescored: Sequence[Rescored] = ()
     stale: Sequence[str] = ()
-    films: Sequence[Film] = ()
+    timelapses: Sequence[Timelapse] = ()
     alarms: Sequence[Alarm] = ()
     drifted: Sequence[Drifted] = ()
     watched: int = 0
@@ -170,7 +170,7 @@ class MorningInputs:
                 self.refused,
                 self.rescored,
                 self.stale,
-                self.films,
+                self.timelapses,
                 self.alarms,
                 self.drifted,
             )
@@ -198,8 +198,8 @@ def headline(inputs: MorningInputs) -> str:
     )
     parts = [found, f"{counted(len(inputs.arrived), 'plate')} arrived", f"{inputs.scored} scored"]
     parts += [f"{len(inputs.failed)} failed"] * bool(inputs.failed) + [f"{len(inputs.refused)} refused"] * bool(inputs.refused)
-    cells = sum(film.n_abnormal for film in inputs.films)
-    parts += [f"{counted(cells, 'abnormal cell')} in {counted(len(inputs.films), 'film')}"] * bool(inputs.films)
+    cells = sum(timelapse.n_abnormal for timelapse in inputs.timelapses)
+    parts += [f"{counted(cells, 'abnormal cell')} in {counted(len(inputs.timelapses), 'timelapse')}"] * bool(inputs.timelapses)
     parts += [f"{counted(len(inputs.alarms), 'line')} drifting"] * bool(inputs.alarms)
     parts += [f"{counted(len(inputs.drifted), 'plate')} drifted"] * bool(inputs.drifted)
     parts += [f"{len(inputs.waiting)} waiting"] * bool(inputs.waiting) + [f"{len(inputs.stale)} stale"] * bool(inputs.stale)
@@ -227,9 +227,11 @@ def morning_text(inputs: MorningInputs, page: str = "") -> str:
     lines += [f"  and {len(called) - SHORT_LINES} more"] * (len(called) > SHORT_LINES)
     lines += [f"≈ {a.line} drifts since {a.since:%Y-%m-%d %H:%M}, {a.to_label} tiles to label" for a in inputs.alarms]
     lines += [f"≈ {d.acquisition_id} drifted{', calls withheld' if d.withheld else ''}" for d in inputs.drifted[:SHORT_LINES]]
-    lines += [f"• {film.name}: {counted(film.n_abnormal, 'abnormal cell')}" for film in inputs.films if film.n_abnormal][
-        :SHORT_LINES
-    ]
+    lines += [
+        f"• {timelapse.name}: {counted(timelapse.n_abnormal, 'abnormal cell')}"
+        for timelapse in inputs.timelapses
+        if timelapse.n_abnormal
+    ][:SHORT_LINES]
     troubles = [f"✗ {f.acquisition_id}, {f.step}: {f.why} → {f.remedy}" for f in inputs.failed]
     troubles += [f"✗ {r.acquisition_id} refused: {r.why} → {r.remedy}" for r in inputs.refused]
     lines += [" ".join(line.split())[:300] for line in troubles[:SHORT_LINES]]

@@ -1,12 +1,12 @@
 """The figure of a plate's illumination: the light that a channel's images share, before and after each profile.
 
-Belongs here: drawing. Not here: measuring (`illumination`, `workflows.illumination`).
+Belongs here: drawing. Not here: measuring (`illumination`, `workflows.intake.illumination`).
 """
 
 import numpy as np
 import polars as pl
 
-from plate_assets.plates.canvas import new_figure, png
+from plate_assets.pages.canvas import new_figure, png
 from plate_assets.plates.illumination import GRID
 
 

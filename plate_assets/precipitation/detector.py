@@ -1,6 +1,6 @@
 """A trained detector: what it is made of, how it scores tiles, and the heat-maps that say why.
 
-Belongs here: the use of a finished network. Not here: training (`workflows.train`), files (`storage.models`).
+Belongs here: the use of a finished network. Not here: training (`precipitation.detector_training`), files (`storage.models`).
 """
 
 from collections.abc import Mapping

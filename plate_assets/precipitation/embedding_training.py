@@ -5,7 +5,7 @@ class is told from another. So the start is standardised, and a batch's embeddin
 the centre goes into the last layer's bias at the end, and the network is the paper's.
 
 Belongs here: the loop and what it draws. Not here: the loss and the network (`embedding`), where a state is kept
-(`workflows.training_data`).
+(`workflows.precipitation.training_data`).
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """How much of a well is covered with cells, and how many, from texture alone, without labels; growth against precipitation.
 
 Belongs here: the measures on one image, and which wells stand apart in growth and score. Not here: the table of a plate
-(`workflows.growth`), drawing (`figures`).
+(`workflows.precipitation.growth`), drawing (`figures`).
 """
 
 from dataclasses import dataclass

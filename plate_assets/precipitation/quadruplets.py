@@ -1,7 +1,7 @@
 """From well scores to a call on each condition: quadruplets, the isolation forest, the threshold.
 
-Belongs here: what turns scores of wells into calls. Not here: how a well gets its score (`workflows.calls`), which wells
-share a condition (`plates.platemap`), drawing (`figures`).
+Belongs here: what turns scores of wells into calls. Not here: how a well gets its score (`workflows.precipitation.calls`),
+which wells share a condition (`plates.platemap`), drawing (`figures`).
 """
 
 import hashlib

@@ -6,7 +6,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from plate_assets.dry_mass.report import render_report
-from tests.dry_mass.made_films import made_inputs, strip_of, verdicts
+from tests.dry_mass.made_timelapses import made_inputs, strip_of, verdicts
 
 pytestmark = pytest.mark.browser
 
@@ -40,16 +40,16 @@ def test_the_worst_cell_is_open_and_a_click_on_another_shows_its_curve(open_page
     assert browser.find_elements(By.CSS_SELECTOR, "#curve .gap") and not one(browser, "#strip").is_displayed()
 
 
-def test_a_click_on_a_row_of_the_film_shows_that_cell(open_page):
+def test_a_click_on_a_row_of_the_timelapse_shows_that_cell(open_page):
     browser = open_page(render_report(made_inputs(12, 3)))
-    click(browser, one(browser, '.film-row[data-cell="2"]'))
+    click(browser, one(browser, '.timelapse-row[data-cell="2"]'))
     assert title(browser) == "Cell 2" and browser.switch_to.active_element.get_attribute("id") == "detail-title"
     assert "here" in one(browser, 'tr[data-cell="2"]').get_attribute("class")
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert browser.switch_to.active_element.get_attribute("data-cell") == "2"
 
 
-def test_the_keyboard_walks_the_list_and_the_film(open_page):
+def test_the_keyboard_walks_the_list_and_the_timelapse(open_page):
     browser = open_page(render_report(made_inputs(12, 3)))
     browser.execute_script("arguments[0].focus()", one(browser, 'button.link[data-cell="0"]'))
     browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
@@ -57,12 +57,12 @@ def test_the_keyboard_walks_the_list_and_the_film(open_page):
     assert title(browser) == "Cell 2"
     browser.switch_to.active_element.send_keys(Keys.ARROW_UP, Keys.ENTER)
     assert title(browser) == "Cell 1" and browser.switch_to.active_element.get_attribute("id") == "detail-title"
-    browser.execute_script("arguments[0].focus()", one(browser, ".film-row"))
+    browser.execute_script("arguments[0].focus()", one(browser, ".timelapse-row"))
     browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     assert title(browser) == "Cell 2"
-    assert len(browser.find_elements(By.CSS_SELECTOR, '.film-row[tabindex="0"]')) == 1  # one stop for Tab, not twelve
+    assert len(browser.find_elements(By.CSS_SELECTOR, '.timelapse-row[tabindex="0"]')) == 1  # one stop for Tab, not twelve
 
 
 def test_the_list_is_sorted_by_a_column_and_filtered_by_cause(open_page):
@@ -84,13 +84,13 @@ def test_the_list_is_sorted_by_a_column_and_filtered_by_cause(open_page):
 
 
 def test_the_command_is_the_one_that_records_the_verdict(open_page):
-    name = "it's a film"
+    name = "it's a time-lapse"
     browser = open_page(render_report(made_inputs(4, 2, name=name, annotations=verdicts((0, "both", None, "ann"), name=name))))
     assert "Said: both, by ann" in one(browser, "#said").text
     Select(one(browser, "#verdict")).select_by_value("biological")
     Select(one(browser, "#biology")).select_by_value("too_big")
     one(browser, "#author").send_keys("Ann Bee")
-    wanted = """plate-assets annotate 'it'"'"'s a film' 0 biological --biology too_big --author 'Ann Bee'"""
+    wanted = """plate-assets annotate 'it'"'"'s a time-lapse' 0 biological --biology too_big --author 'Ann Bee'"""
     assert one(browser, "#command").text == wanted
     Select(one(browser, "#verdict")).select_by_value("false_positive")
     assert "--biology" not in one(browser, "#command").text
@@ -108,7 +108,7 @@ def test_hostile_names_are_words_and_nothing_else(open_page):
 
 
 @pytest.mark.parametrize("short", [0, 4])
-def test_a_film_without_scored_cells_opens_without_a_fault(open_page, short):
+def test_a_timelapse_without_scored_cells_opens_without_a_fault(open_page, short):
     browser = open_page(render_report(made_inputs(0, 0, short=short) if short else made_inputs(1, 0, gap_in=[0])))
     assert "No cell was scored." in one(browser, "header").text and not browser.find_elements(By.ID, "detail")
 

@@ -73,7 +73,7 @@ def test_the_flags_that_another_model_repeats_are_counted():
     assert repeated_share(one, other) == (2, 3)
 
 
-def test_figures_of_a_film_count_what_was_scored_and_what_was_not():
+def test_figures_of_a_timelapse_count_what_was_scored_and_what_was_not():
     windows = rows_of(
         WINDOW_ANOMALIES, 4, window_start_h=[0.0, 1.0, 2.0, 3.0], mse=[1.0, 2.0, 6.0, None],
         mse_persistence=[2.0, 2.0, 2.0, None], mse_linear=[3.0, 3.0, 3.0, None], abnormal=[False, False, True, None],

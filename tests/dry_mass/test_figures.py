@@ -1,4 +1,4 @@
-"""Figures of dry mass: numbers that are drawn are right, pictures are pictures, and films stay readable however large."""
+"""Figures of dry mass: numbers that are drawn are right, pictures are pictures, and time-lapses stay readable however large."""
 
 import io
 
@@ -12,24 +12,24 @@ from PIL import Image
 from plate_assets.dry_mass.evaluation import roc_of
 from plate_assets.dry_mass.figures import (
     error_histogram,
-    film_overview,
-    film_overview_figure,
     forecast_figure,
     mass_curve,
     ranked_cells,
     roc_figure,
     strip_figure,
+    timelapse_overview,
+    timelapse_overview_figure,
     training_curves,
     window_errors_figure,
     window_forecasts,
 )
 from plate_assets.dry_mass.figures.overview import BANDS, CLASSES, COLUMNS, FIRST_ERROR, GAP, MEASURED, NONE
-from plate_assets.dry_mass.figures.shown import abnormal_spans, gap_spans, mass_label, merged_spans
+from plate_assets.dry_mass.figures.plotted_values import abnormal_spans, gap_spans, mass_label, merged_spans
 from plate_assets.dry_mass.figures.strips import GAP_PX, LINE, MARK, TEXT_PX, strip_image
-from plate_assets.dry_mass.film import FilmStrip
+from plate_assets.dry_mass.strips import CellStrip
 from plate_assets.dry_mass.windows import PathSeries, windows_of
-from tests.dry_mass.made_films import film_series, forecast_of, scored_film, strip_of, untrained
 from tests.dry_mass.made_series import path_rows, table_of
+from tests.dry_mass.made_timelapses import forecast_of, scored_timelapse, strip_of, timelapse_series, untrained
 
 
 def picture(data: bytes) -> np.ndarray:
@@ -43,8 +43,8 @@ def near(image: np.ndarray, colour: str | tuple[int, int, int], off: int = 8) ->
 
 
 def test_what_is_drawn_of_a_window_has_the_errors_that_it_was_scored_by():
-    series = PathSeries.of(film_series(3, 200))
-    forecaster = untrained(film_series(3, 200))
+    series = PathSeries.of(timelapse_series(3, 200))
+    forecaster = untrained(timelapse_series(3, 200))
     windows = windows_of(series)
     errors = forecaster.errors(series, windows.start)
     chosen = np.array([40, 3, 21])
@@ -59,7 +59,7 @@ def test_what_is_drawn_of_a_window_has_the_errors_that_it_was_scored_by():
 
 
 def test_a_window_that_is_not_there_or_touches_a_gap_is_refused():
-    table = film_series(2, 200, gap_in=[1])
+    table = timelapse_series(2, 200, gap_in=[1])
     forecaster, series = untrained(table), PathSeries.of(table)
     for path, hour in ((7, 0.0), (0, 5.0), (0, -1.0), (1, 0.0)):
         with pytest.raises(ValueError, match=f"path {path} has no whole window at {hour:.2f} h"):
@@ -94,8 +94,8 @@ def test_a_gap_reaches_to_the_points_beside_it():
 
 
 def test_the_ranking_is_by_flag_then_score_then_the_worst_window():
-    series = film_series(6, 240, short=2)
-    windows, cells = scored_film(series, abnormal=3)
+    series = timelapse_series(6, 240, short=2)
+    windows, cells = scored_timelapse(series, abnormal=3)
     ranked = ranked_cells(cells, windows)
     assert ranked["path_id"].to_list()[:3] == [0, 1, 2], "equal scores: the larger error first"
     assert ranked["abnormal"].to_list() == [True] * 3 + [False] * 3 and ranked.height == 6
@@ -106,9 +106,9 @@ def test_the_ranking_is_by_flag_then_score_then_the_worst_window():
 
 
 def test_an_overview_shows_cells_gaps_and_errors_where_they_are():
-    series = film_series(4, 400, gap_in=[2])
-    windows, cells = scored_film(series, abnormal=1)
-    overview = film_overview(series, windows, ranked_cells(cells, windows))
+    series = timelapse_series(4, 400, gap_in=[2])
+    windows, cells = scored_timelapse(series, abnormal=1)
+    overview = timelapse_overview(series, windows, ranked_cells(cells, windows))
     assert overview.paths[0] == 0 and overview.bands == () and overview.column_h == 0.5
     row = dict(zip(overview.paths, overview.classes, strict=True))
     assert (row[0][:40] == MEASURED).all(), "in the first 20 h no forecast begins"
@@ -120,27 +120,27 @@ def test_an_overview_shows_cells_gaps_and_errors_where_they_are():
 
 
 def test_an_overview_is_bounded_and_counts_whom_it_summarises():
-    series = film_series(130, 190)
-    windows, cells = scored_film(series, abnormal=20)
-    overview = film_overview(series, windows, ranked_cells(cells, windows), rows=30)
+    series = timelapse_series(130, 190)
+    windows, cells = scored_timelapse(series, abnormal=20)
+    overview = timelapse_overview(series, windows, ranked_cells(cells, windows), rows=30)
     assert overview.classes.shape[0] <= 30 + BANDS and overview.classes.shape[1] <= COLUMNS
     assert len(overview.paths) == 30 and overview.n_banded == 100
     assert overview.bands[0] == (31, 33) and overview.bands[-1][1] == 130
     assert set(overview.paths[:20]) == set(range(20))
 
 
-def test_a_film_of_weeks_has_no_more_columns():
-    series = film_series(2, 6 * 24 * 40)
-    windows, cells = scored_film(series)
-    overview = film_overview(series, windows, ranked_cells(cells, windows))
+def test_a_timelapse_of_weeks_has_no_more_columns():
+    series = timelapse_series(2, 6 * 24 * 40)
+    windows, cells = scored_timelapse(series)
+    overview = timelapse_overview(series, windows, ranked_cells(cells, windows))
     assert overview.classes.shape[1] <= COLUMNS and overview.end_h >= 40 * 24
-    nobody = film_overview(series, windows.clear(), ranked_cells(cells, windows).clear())
+    nobody = timelapse_overview(series, windows.clear(), ranked_cells(cells, windows).clear())
     assert nobody.classes.shape == (0, 1) and nobody.n_banded == 0
 
 
 def test_figures_show_what_they_are_about():
-    series = film_series(3, 300, gap_in=[1])
-    windows, cells = scored_film(series, abnormal=1)
+    series = timelapse_series(3, 300, gap_in=[1])
+    windows, cells = scored_timelapse(series, abnormal=1)
 
     def of(path: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         return series.filter(path_id=path), windows.filter(path_id=path)
@@ -152,19 +152,21 @@ def test_figures_show_what_they_are_about():
     assert near(picture(window_errors_figure(*of(0), "0")), "#d55e00") > 50, "the threshold is drawn"
     forecast = picture(forecast_figure(forecast_of(series, 0), "0"))
     assert all(near(forecast, colour, off=30) > 20 for colour in ("#0072b2", "#e69f00", "#cc79a7"))
-    overview = picture(film_overview_figure(film_overview(series, windows, ranked_cells(cells, windows)), "film"))
+    overview = picture(
+        timelapse_overview_figure(timelapse_overview(series, windows, ranked_cells(cells, windows)), "time-lapse")
+    )
     assert near(overview, "#8c2d04") > 1_000
     assert near(picture(error_histogram(windows, "errors")), "#d55e00") > 20
 
 
 def test_a_name_from_outside_is_a_title_and_nothing_else():
     title = "$x_1^ \\frac <b>& " + "a_very_long_name " * 10
-    series = film_series(1, 120)
-    windows, cells = scored_film(series)
-    overview = film_overview(series, windows, ranked_cells(cells, windows))
+    series = timelapse_series(1, 120)
+    windows, cells = scored_timelapse(series)
+    overview = timelapse_overview(series, windows, ranked_cells(cells, windows))
     for data in (
         mass_curve(series, windows, title), window_errors_figure(series, windows, title), error_histogram(windows, title),
-        film_overview_figure(overview, title), training_curves({}, title), strip_figure(strip_of(), title=title),
+        timelapse_overview_figure(overview, title), training_curves({}, title), strip_figure(strip_of(), title=title),
     ):  # fmt: skip
         assert picture(data).shape[0] > 50
 
@@ -201,13 +203,13 @@ def test_a_strip_has_every_crop_its_outline_its_time_and_a_bar_only_with_a_scale
 
 def test_the_outline_stays_visible_when_a_crop_shrinks():
     away = np.hypot(*(np.indices((200, 200)) - 100))
-    strip = FilmStrip(
+    strip = CellStrip(
         np.ones((1, 200, 200), np.float32), (np.abs(away - 60) < 0.7)[None], np.zeros(1, int), np.zeros(1)
     )  # fmt: skip
     assert near(np.asarray(strip_image(strip, side_px=50)), LINE, 0) > 60
 
 
 def test_an_empty_strip_is_refused():
-    empty = FilmStrip(np.zeros((0, 8, 8), np.float32), np.zeros((0, 8, 8), bool), np.zeros(0, int), np.zeros(0))
+    empty = CellStrip(np.zeros((0, 8, 8), np.float32), np.zeros((0, 8, 8), bool), np.zeros(0, int), np.zeros(0))
     with pytest.raises(ValueError, match="found in no frame"):
         strip_figure(empty)

@@ -233,13 +233,13 @@ def trained(series: PathSeries, config: ForecasterConfig, split=None):
 
 
 @pytest.fixture(scope="module")
-def film() -> PathSeries:
+def timelapse() -> PathSeries:
     return PathSeries.of(culture(24, 45, seed=5, noise_pg=15.0))
 
 
 @pytest.fixture(scope="module")
-def learnt(film):
-    return trained(film, SMALL)
+def learnt(timelapse):
+    return trained(timelapse, SMALL)
 
 
 def test_training_beats_both_baselines_on_lineages_that_it_did_not_see(learnt):
@@ -248,16 +248,16 @@ def test_training_beats_both_baselines_on_lineages_that_it_did_not_see(learnt):
     assert found.curves["validation loss"][0] > found.curves["validation loss"][-1]
 
 
-def test_the_thresholds_are_those_of_the_training_windows_and_paths(learnt, film):
+def test_the_thresholds_are_those_of_the_training_windows_and_paths(learnt, timelapse):
     training, found = learnt
     thresholds = found.forecaster.architecture["thresholds"]
-    errors = found.forecaster.errors(film, training.starts("train"))
+    errors = found.forecaster.errors(timelapse, training.starts("train"))
     assert thresholds["network"]["window"] == pytest.approx(errors.mse.mean() + 2 * errors.mse.std())
     assert thresholds["linear"]["window"] == pytest.approx(errors.linear.mean() + 2 * errors.linear.std())
-    windows = windows_of(film)
+    windows = windows_of(timelapse)
     scores = []
     for path in np.flatnonzero(training.split == "train"):
-        mse = found.forecaster.errors(film, windows.start[windows.whole & (windows.path == path)]).mse
+        mse = found.forecaster.errors(timelapse, windows.start[windows.whole & (windows.path == path)]).mse
         if len(mse):
             scores.append((mse > thresholds["network"]["window"]).mean())
     assert thresholds["network"]["cell"] == pytest.approx(np.mean(scores) + 2 * np.std(scores))
@@ -281,15 +281,15 @@ def test_a_threshold_is_eq_6_or_a_quantile():
     assert cell_threshold(np.array([0.0, 0.1, np.nan])) == pytest.approx(0.05 + 2 * 0.05) and cell_threshold(errors, 0.3) == 0.3
 
 
-def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(film):
+def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(timelapse):
     short = replace(SMALL, epochs=2, windows_per_epoch=600)
-    one, same, other = (trained(film, replace(short, seed=seed))[1].forecaster.weights for seed in (3, 3, 4))
+    one, same, other = (trained(timelapse, replace(short, seed=seed))[1].forecaster.weights for seed in (3, 3, 4))
     assert all(np.array_equal(same[name], value) for name, value in one.items())
     assert any(not np.array_equal(other[name], value) for name, value in one.items())
 
 
-def test_the_loss_along_series_is_the_mean_error_of_its_windows(film):
-    training = ForecasterTraining.of(film, SMALL)
+def test_the_loss_along_series_is_the_mean_error_of_its_windows(timelapse):
+    training = ForecasterTraining.of(timelapse, SMALL)
     start = training.starts("train")
     batches = list(training.batches(np.random.default_rng(0), torch.Generator()))
     assert sum(int(there.sum()) for _, _, there in batches) == pytest.approx(SMALL.windows_per_epoch, abs=32)
@@ -305,7 +305,7 @@ def test_the_loss_along_series_is_the_mean_error_of_its_windows(film):
 @pytest.mark.parametrize(
     "changes", [{"padding": "same"}, {"features": ("dry_mass", "area", "thickness", "speed")}, {"parity": True}]
 )
-def test_the_other_choices_train_too(film, changes):
+def test_the_other_choices_train_too(timelapse, changes):
     table = culture(12, 40, seed=5)
     config = replace(SMALL, epochs=1, windows_per_epoch=128, **changes)
     series = PathSeries.of(table, config.features)
@@ -315,27 +315,27 @@ def test_the_other_choices_train_too(film, changes):
     assert len(found.forecaster.errors(series, windows_of(series).start[:5]).mse) == 5
 
 
-def test_parity_standardises_each_subset_by_itself_and_counts_every_window(film):
-    training = ForecasterTraining.of(film, replace(SMALL, parity=True))
+def test_parity_standardises_each_subset_by_itself_and_counts_every_window(timelapse):
+    training = ForecasterTraining.of(timelapse, replace(SMALL, parity=True))
     for name in ("train", "validation", "test"):
-        points = np.repeat(training.split == name, np.diff(film.offsets))
+        points = np.repeat(training.split == name, np.diff(timelapse.offsets))
         assert training.values[points].mean() == pytest.approx(0, abs=1e-4)
         assert training.values[points].std() == pytest.approx(1, abs=1e-4)
-    windows = windows_of(film)
+    windows = windows_of(timelapse)
     assert len(training.starts("train")) == (training.split == "train")[windows.path].sum()
-    default = ForecasterTraining.of(film, SMALL)
-    assert default.normalisation == Normalisation.fit(film, default.split == "train")
+    default = ForecasterTraining.of(timelapse, SMALL)
+    assert default.normalisation == Normalisation.fit(timelapse, default.split == "train")
     assert len(default.starts("train")) < (default.split == "train")[windows.path].sum()
 
 
-def test_what_cannot_be_trained_says_what_lacks(film):
+def test_what_cannot_be_trained_says_what_lacks(timelapse):
     with pytest.raises(WindowError, match="no train path has a window"):
-        ForecasterTraining.of(film, SMALL, np.full(len(film), "test", dtype=object))
+        ForecasterTraining.of(timelapse, SMALL, np.full(len(timelapse), "test", dtype=object))
     with pytest.raises(WindowError, match="'median' is no rule"):
-        ForecasterTraining.of(film, replace(SMALL, threshold="median"))  # pyright: ignore[reportArgumentType]
+        ForecasterTraining.of(timelapse, replace(SMALL, threshold="median"))  # pyright: ignore[reportArgumentType]
 
 
-def test_splits_of_a_training_never_share_a_lineage(film):
-    lineage = ForecasterTraining.of(film, SMALL)
-    names = [set(film.about["lineage_id"].to_numpy()[lineage.split == name]) for name in ("train", "validation", "test")]
+def test_splits_of_a_training_never_share_a_lineage(timelapse):
+    lineage = ForecasterTraining.of(timelapse, SMALL)
+    names = [set(timelapse.about["lineage_id"].to_numpy()[lineage.split == name]) for name in ("train", "validation", "test")]
     assert all(not one & other for one, other in pairwise([*names, names[0]]))

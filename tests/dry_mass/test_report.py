@@ -16,7 +16,7 @@ from plate_assets.dry_mass.figures.strips import strip_image
 from plate_assets.dry_mass.report import ReportError, render_report
 from plate_assets.dry_mass.report.details import CROPS, POINTS, cell_data, encoded_strip
 from plate_assets.pages.document import json_block, rounded, safe_link
-from tests.dry_mass.made_films import film_series, made_inputs, scored_film, strip_of, verdicts
+from tests.dry_mass.made_timelapses import made_inputs, scored_timelapse, strip_of, timelapse_series, verdicts
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -83,7 +83,7 @@ def test_the_page_is_well_formed_and_fetches_nothing():
     assert "default-src &#39;none&#39;" in html and "unsafe" not in html
 
 
-def test_the_head_says_film_unit_model_thresholds_and_counts():
+def test_the_head_says_timelapse_unit_model_thresholds_and_counts():
     text = Page(render_report(made_inputs(8, 2, short=3, gap_in=[5]))).text
     assert "F1" in text and "mass in pg" in text and "model v1" in text
     assert "2 of 7 scored cells are abnormal." in text and "A guess at why: biology for 2, acquisition for 0." in text
@@ -111,8 +111,8 @@ def test_the_most_abnormal_cells_come_first_and_what_is_left_out_is_counted():
 
 
 def test_a_cells_data_are_its_curve_its_gaps_its_divisions_and_its_errors():
-    series = film_series(2, 240, gap_in=[1])
-    windows, _ = scored_film(series, abnormal=1)
+    series = timelapse_series(2, 240, gap_in=[1])
+    windows, _ = scored_timelapse(series, abnormal=1)
     for path in (0, 1):
         rows, own = series.filter(path_id=path), windows.filter(path_id=path)
         found = cell_data(rows, own, None)
@@ -151,29 +151,29 @@ def test_what_a_person_said_is_shown_the_last_word_counts_and_precision_has_its_
     assert "50 % precision [9, 91], 2 looked at" in Page(html).text
 
 
-def test_a_film_without_an_abnormal_cell_says_so_and_shows_the_highest_scores():
+def test_a_timelapse_without_an_abnormal_cell_says_so_and_shows_the_highest_scores():
     page = Page(render_report(made_inputs(4, 0)))
     assert "No cell is abnormal. 4 were scored." in page.text and "Highest scores" in page.text
     assert page.ids["cell-0"] == 1
 
 
-def test_a_film_of_short_paths_says_what_that_means():
+def test_a_timelapse_of_short_paths_says_what_that_means():
     page = Page(render_report(made_inputs(0, 0, short=5)))
     assert "No cell was scored." in page.text and "the longest path lasts 20 h" in page.text
     assert "no cell is called normal or abnormal" in page.text and "5 paths are shorter than 30 h" in page.text
-    assert "Film for longer" in page.text and page.ids["detail"] == 0
+    assert "Time-lapse for longer" in page.text and page.ids["detail"] == 0
 
 
-def test_a_film_whose_every_window_has_a_gap_is_not_called_short():
+def test_a_timelapse_whose_every_window_has_a_gap_is_not_called_short():
     page = Page(render_report(made_inputs(2, 0, gap_in=[0, 1])))
     assert "2 of 2 paths long enough" in page.text
     assert "2 are long enough and have no 30 h without a gap" in page.text and "all 122 touch a gap" in page.text
 
 
-def test_a_film_without_a_path_gives_a_page():
+def test_a_timelapse_without_a_path_gives_a_page():
     inputs = made_inputs(2, 0)
     tables = {name: getattr(inputs, name).clear() for name in ("series", "windows", "cells")}
-    assert "The film has no path at all" in Page(render_report(replace(inputs, **tables, forecasts={}))).text
+    assert "The time-lapse has no path at all" in Page(render_report(replace(inputs, **tables, forecasts={}))).text
 
 
 def test_many_short_paths_are_counted_and_the_longest_named():
@@ -215,13 +215,13 @@ def test_an_address_that_runs_something_leads_nowhere(address):
     assert safe_link(address) == "#" and safe_link("https://x.org/a?b=c:d") == "https://x.org/a?b=c:d"
 
 
-def test_the_page_stays_small_whatever_the_film():
+def test_the_page_stays_small_whatever_the_timelapse():
     inputs = made_inputs(260, 120, points=300)
     html = render_report(inputs)
     assert len(ranked(html)) == 100 and len(html) < 1_500_000
-    assert html.count('class="film-row"') == 100
-    long = film_series(1, 6 * 24 * 40)
-    data = cell_data(long, scored_film(long)[0], None)
+    assert html.count('class="timelapse-row"') == 100
+    long = timelapse_series(1, 6 * 24 * 40)
+    data = cell_data(long, scored_timelapse(long)[0], None)
     assert len(data["mass"]) <= POINTS and len(data["error"]) <= POINTS
     assert data["start_h"] + (len(data["mass"]) - 1) * data["step_h"] == pytest.approx(40 * 24, rel=0.01)
 
@@ -258,7 +258,7 @@ def test_inputs_that_do_not_belong_together_are_refused_with_the_remedy():
     inputs = made_inputs(3, 1)
     with pytest.raises(ReportError, match="holds the time-lapse 'F1', and the report is of 'F2'"):
         replace(inputs, name="F2")
-    with pytest.raises(ReportError, match="comes from the model v1, and the report is of v2: score the film again"):
+    with pytest.raises(ReportError, match="comes from the model v1, and the report is of v2: score the time-lapse again"):
         replace(inputs, model_version="v2")
     with pytest.raises(ReportError, match="path 2 of 'F1' has no series"):
         replace(inputs, series=inputs.series.filter(pl.col("path_id") < 2))

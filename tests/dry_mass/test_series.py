@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plate_assets.dry_mass.series import NEAR, film_interval, founders, lineage_series, path_members
+from plate_assets.dry_mass.series import NEAR, founders, frame_interval, lineage_series, path_members
 from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture
 from plate_assets.dry_mass.tables import CELL_TRACKS, DRY_MASS_SERIES
 from plate_assets.dry_mass.track_tables import TrackFile, read_track_table
@@ -27,7 +27,7 @@ def track(number: int, times: np.ndarray, mass: np.ndarray | float, parent: int 
 
 def tracks(*cells: pl.DataFrame, **columns) -> pl.DataFrame:
     table = pl.concat(cells, how="diagonal").with_columns(
-        Metadata_Timelapse=pl.lit("film"), lineage_id=pl.lit(0), unit=pl.lit("pg"), at_edge=False, saturated=False,
+        Metadata_Timelapse=pl.lit("time-lapse"), lineage_id=pl.lit(0), unit=pl.lit("pg"), at_edge=False, saturated=False,
         reasons=pl.lit(""), **columns,
     )  # fmt: skip
     return CELL_TRACKS.conform(table)
@@ -41,7 +41,7 @@ def of_path(series: pl.DataFrame, path: int) -> pl.DataFrame:
     return series.filter(pl.col("path_id") == path)
 
 
-def test_a_film_on_the_grid_is_its_own_series():
+def test_a_timelapse_on_the_grid_is_its_own_series():
     mass = np.random.default_rng(0).normal(300, 35, 300)
     found = lineage_series(tracks(track(7, every(10, 0, 300), mass)))
     assert found.table["dry_mass"].to_list() == mass.tolist()
@@ -51,7 +51,7 @@ def test_a_film_on_the_grid_is_its_own_series():
 
 
 @pytest.mark.parametrize("minutes", [3.5, 6.0, 20.0])
-def test_a_film_denser_or_sparser_than_the_grid_is_interpolated_linearly_and_it_is_said(minutes):
+def test_a_timelapse_denser_or_sparser_than_the_grid_is_interpolated_linearly_and_it_is_said(minutes):
     times = np.arange(0, 40, minutes / 60)
     mass = np.random.default_rng(1).normal(300, 35, times.size)
     found = lineage_series(tracks(track(0, times, mass)))
@@ -64,7 +64,7 @@ def test_a_film_denser_or_sparser_than_the_grid_is_interpolated_linearly_and_it_
     assert ("more" if minutes < 10 else "fewer") in found.remarks[0] and f"{minutes:g} min" in found.remarks[0]
 
 
-def test_one_frame_missing_from_a_ten_minute_film_is_a_gap_of_one_point():
+def test_one_frame_missing_from_a_ten_minute_timelapse_is_a_gap_of_one_point():
     times = np.delete(every(10, 0, 200), 50)
     found = lineage_series(tracks(track(0, times, 300.0))).table
     assert found.filter("gap")["point"].to_list() == [50]
@@ -73,13 +73,13 @@ def test_one_frame_missing_from_a_ten_minute_film_is_a_gap_of_one_point():
 
 
 @pytest.mark.parametrize(("missing", "bridged"), [(1, True), (2, False)])
-def test_a_six_minute_film_is_bridged_over_twelve_minutes_and_not_over_eighteen(missing, bridged):
+def test_a_six_minute_timelapse_is_bridged_over_twelve_minutes_and_not_over_eighteen(missing, bridged):
     times = np.delete(every(6, 0, 200), np.arange(101, 101 + missing))
     gap = lineage_series(tracks(track(0, times, times))).table["gap"]
     assert gap.any() != bridged
 
 
-def test_a_frame_missing_from_a_twenty_minute_film_is_a_gap_and_the_film_itself_is_none():
+def test_a_frame_missing_from_a_twenty_minute_timelapse_is_a_gap_and_the_timelapse_itself_is_none():
     found = lineage_series(tracks(track(0, np.delete(every(20, 0, 100), 40), 300.0))).table
     assert found.filter("gap")["point"].to_list() == [79, 80, 81]
 
@@ -149,7 +149,7 @@ def test_times_rounded_to_two_decimals_lose_no_point():
     assert found["dry_mass"].to_list() == mass.tolist()
 
 
-def test_the_grid_begins_with_the_film_and_not_with_each_cell():
+def test_the_grid_begins_with_the_timelapse_and_not_with_each_cell():
     found = lineage_series(tracks(track(0, every(10, 0, 30) + 0.07, 300.0), track(1, every(6, 20, 30) + 0.07, 300.0))).table
     steps = (found["time_h"].to_numpy() - 0.07) * 6
     assert np.allclose(steps, np.rint(steps))
@@ -176,7 +176,7 @@ def test_what_no_series_can_be_made_of_is_an_error(cells, message):
         lineage_series(tracks(*cells))
 
 
-def test_two_films_or_two_units_are_no_one_series_and_parameters_are_checked():
+def test_two_timelapses_or_two_units_are_no_one_series_and_parameters_are_checked():
     both = tracks(track(0, every(10, 0, 5), 1.0))
     for column in ("Metadata_Timelapse", "unit"):
         two = pl.concat([both, both.with_columns(pl.lit("relative").alias(column), track_id=pl.lit(1, dtype=pl.Int64))])
@@ -295,10 +295,10 @@ def test_lineages_do_not_change_each_other_however_many_are_made_at_once():
     assert not whole.select("path_id", "point").is_duplicated().any()
 
 
-def test_the_interval_of_a_film_is_the_median_and_gaps_do_not_change_it():
+def test_the_interval_of_a_timelapse_is_the_median_and_gaps_do_not_change_it():
     times = np.delete(every(6, 0, 200), [50, 51, 52])
-    assert film_interval(tracks(track(0, times, 1.0))) == pytest.approx(0.1)
-    assert np.isnan(film_interval(tracks(track(0, np.array([0.0]), 1.0))))
+    assert frame_interval(tracks(track(0, times, 1.0))) == pytest.approx(0.1)
+    assert np.isnan(frame_interval(tracks(track(0, np.array([0.0]), 1.0))))
 
 
 def test_real_traces_with_a_point_every_other_minute_keep_their_gaps(real_data):

@@ -235,7 +235,7 @@ def test_three_daughters_share_the_mass_and_have_descendants_of_their_own():
 
 
 @pytest.mark.parametrize(("kind", "cycle_is_over"), [("mitotic_slip", True), ("growth_stops", False)])
-def test_a_cell_that_stops_stays_as_it_is_until_the_film_ends(kind, cycle_is_over):
+def test_a_cell_that_stops_stays_as_it_is_until_the_timelapse_ends(kind, cycle_is_over):
     for culture, onset, _, rows in struck_cells(kind):
         after = rows.filter(pl.col("time_h") >= onset)["dry_mass"]
         assert after.len() > 20 and after.max() == pytest.approx(after.min())
@@ -400,7 +400,7 @@ def test_the_cultures_of_the_three_experiments_differ_as_they_should():
     st.integers(0, 50), st.sampled_from([24.0, 48.0, 96.0]), st.sampled_from([6.0, 10.0, 20.0]), st.booleans(),
     st.sampled_from([0.0, 0.05]),
 )  # fmt: skip
-def test_any_film_gives_tracks_a_series_can_be_made_of(seed, hours, minutes, linear, lost):
+def test_any_timelapse_gives_tracks_a_series_can_be_made_of(seed, hours, minutes, linear, lost):
     culture = simulate_culture(
         CultureSettings(
             founders=12, hours=hours, interval_min=minutes, seed=seed, growth="linear" if linear else "exponential",

@@ -19,7 +19,7 @@ def table(*lines: str, header: str = HEADER, encoding: str = "utf-8") -> TrackFi
 
 
 def read(*lines: str, header: str = HEADER) -> pl.DataFrame:
-    return read_track_table(table(*lines, header=header), "film").tracks
+    return read_track_table(table(*lines, header=header), "time-lapse").tracks
 
 
 FAMILY = ("m,,0,300", "m,,0.1667,310", "d1,m,0.3333,150", "d1,m,0.5,155", "d2,m,0.3333,160", "f,,0.5,99")
@@ -33,7 +33,7 @@ def test_a_family_comes_in_with_numbers_in_the_order_of_appearance():
     assert tracks["lineage_id"].to_list() == [0, 0, 0, 0, 0, 3]
     assert tracks["frame"].to_list() == [0, 1, 2, 3, 2, 3]
     assert tracks["dry_mass"].to_list() == [300, 310, 150, 155, 160, 99]
-    assert tracks["unit"].unique().to_list() == ["pg"] and tracks["Metadata_Timelapse"].unique().to_list() == ["film"]
+    assert tracks["unit"].unique().to_list() == ["pg"] and tracks["Metadata_Timelapse"].unique().to_list() == ["time-lapse"]
     assert (tracks["reasons"] == "").all()
 
 
@@ -41,7 +41,7 @@ def test_a_family_comes_in_with_numbers_in_the_order_of_appearance():
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_separator_byte_order_mark_and_encoding_are_found_out(encoding, separator):
     lines = [line.replace(",", separator) for line in (HEADER + ",Note", *(f"{line},Zählung" for line in FAMILY))]
-    found = read_track_table(TrackFile("cells.csv", "\r\n".join(lines).encode(encoding)), "film")
+    found = read_track_table(TrackFile("cells.csv", "\r\n".join(lines).encode(encoding)), "time-lapse")
     assert found.tracks.equals(read(*FAMILY))
     assert found.remarks == ("the columns ['Note'] were not used",)
 
@@ -71,7 +71,7 @@ def test_centre_area_and_well_are_kept_and_the_well_has_one_form():
     ],
 )
 def test_a_mass_that_cannot_be_is_emptied_and_told_and_the_row_stays(written, reason):
-    found = read_track_table(table("1,,0,300", f"1,,0.2,{written}", "1,,0.4,310"), "film")
+    found = read_track_table(table("1,,0,300", f"1,,0.2,{written}", "1,,0.4,310"), "time-lapse")
     assert found.tracks["dry_mass"].to_list() == [300, None, 310]
     assert found.tracks["reasons"].to_list() == ["", reason, ""]
     assert found.remarks == (f"1 of 3 rows: {reason}",)
@@ -145,7 +145,7 @@ def test_a_daughter_found_in_the_mothers_last_frame_is_her_daughter():
 )
 def test_a_table_that_cannot_be_trusted_is_an_error_that_says_where_and_what_to_do(lines, message):
     with pytest.raises(TrackTableError, match=message):
-        read_track_table(table(*lines), "film")
+        read_track_table(table(*lines), "time-lapse")
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_two_units_two_wells_and_an_unknown_well_are_errors():
 )
 def test_what_is_no_text_is_told(content, message):
     with pytest.raises(TrackTableError, match=f"cells.csv .*{message}"):
-        read_track_table(TrackFile("cells.csv", content), "film")
+        read_track_table(TrackFile("cells.csv", content), "time-lapse")
 
 
-def test_frames_are_numbers_on_the_raster_of_the_film_and_ranks_where_there_is_none():
+def test_frames_are_numbers_on_the_raster_of_the_timelapse_and_ranks_where_there_is_none():
     def frames(times):
         return frames_of(pl.DataFrame({"track_id": 0, "time_h": times})).to_list()
 
@@ -224,7 +224,7 @@ columns = st.permutations([*HEADER.split(","), "x_um", "area_um2", "well", "note
 def test_any_table_is_tracks_with_masses_that_were_written_or_an_error_of_ours(header, rows, encoding):
     lines = [",".join(f'"{text}"' for text in row) for row in rows]
     try:
-        found = read_track_table(table(*lines, header=",".join(header), encoding=encoding), "film").tracks
+        found = read_track_table(table(*lines, header=",".join(header), encoding=encoding), "time-lapse").tracks
     except TrackTableError as error:
         assert "cells.csv" in str(error)
     else:

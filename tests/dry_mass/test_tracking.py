@@ -25,7 +25,7 @@ def cell(x, y, frames, mass=300.0, speed=(0.0, 0.0), area=AREA):
     })  # fmt: skip
 
 
-def film(*cells, seed=0, jitter=0.4):
+def timelapse(*cells, seed=0, jitter=0.4):
     """Rows of several cells with `truth`, the number of the cell, shuffled; centres jitter and masses have 3 % of noise."""
     rows = pl.concat([one.with_columns(truth=pl.lit(number)) for number, one in enumerate(cells)])
     random = np.random.default_rng(seed)
@@ -52,9 +52,11 @@ ALL = range(60)
 
 
 def test_moving_cells_keep_their_tracks_and_rows_their_order():
-    given_film = film(cell(20, 20, ALL, speed=(1.5, 0.4)), cell(120, 60, ALL, speed=(-1.5, 0)), cell(60, 200, range(10, 50)))
-    linked = link_cells(given_film, HOURS)
-    assert linked.select(given_film.columns).equals(given_film)
+    given_timelapse = timelapse(
+        cell(20, 20, ALL, speed=(1.5, 0.4)), cell(120, 60, ALL, speed=(-1.5, 0)), cell(60, 200, range(10, 50))
+    )
+    linked = link_cells(given_timelapse, HOURS)
+    assert linked.select(given_timelapse.columns).equals(given_timelapse)
     assert sorted(tracks_of(linked).values()) == [[0], [1], [2]]
     assert linked["parent_id"].null_count() == linked.height and (linked["event"] == "").all()
     assert (linked["lineage_id"] == linked["track_id"]).all()
@@ -63,9 +65,9 @@ def test_moving_cells_keep_their_tracks_and_rows_their_order():
 def test_a_cell_that_is_lost_for_an_hour_is_the_same_and_for_longer_another():
     for lost, count in ((5, 1), (9, 2)):
         frames = [frame for frame in ALL if not 20 <= frame < 20 + lost]
-        assert link_cells(film(cell(50, 50, frames)), HOURS)["track_id"].n_unique() == count
+        assert link_cells(timelapse(cell(50, 50, frames)), HOURS)["track_id"].n_unique() == count
     frames = [frame for frame in ALL if not 20 <= frame < 29]
-    assert link_cells(film(cell(50, 50, frames)), HOURS, LinkSettings(gap_h=2))["track_id"].n_unique() == 1
+    assert link_cells(timelapse(cell(50, 50, frames)), HOURS, LinkSettings(gap_h=2))["track_id"].n_unique() == 1
 
 
 def division(shares=(0.5, 0.5), at=30, end=60, apart=12.0):
@@ -79,7 +81,7 @@ def division(shares=(0.5, 0.5), at=30, end=60, apart=12.0):
 
 
 def test_a_cell_that_halves_is_the_mother_of_two():
-    linked = link_cells(film(*division()), HOURS)
+    linked = link_cells(timelapse(*division()), HOURS)
     tracks, mothers = tracks_of(linked), mothers_of(linked)
     assert [len(found) for found in tracks.values()] == [1, 1, 1] and linked["track_id"].n_unique() == 3
     assert [mothers[tracks[number][0]] for number in range(3)] == [None, tracks[0][0], tracks[0][0]]
@@ -90,14 +92,14 @@ def test_daughters_have_daughters_of_the_same_lineage():
     first = division(at=20)
     first[1] = first[1].filter(pl.col("frame") < 40)
     grand = [cell(90 + side, 100, range(40, 60), 150.0, (0, 0.05 * side)) for side in (-7, 7)]
-    linked = link_cells(film(*first, *grand), HOURS)
+    linked = link_cells(timelapse(*first, *grand), HOURS)
     tracks, mothers = tracks_of(linked), mothers_of(linked)
     assert linked["track_id"].n_unique() == 5 and linked["lineage_id"].n_unique() == 1
     assert mothers[tracks[3][0]] == mothers[tracks[4][0]] == tracks[1][0] and mothers[tracks[1][0]] == tracks[0][0]
 
 
 def test_a_division_into_three_is_found():
-    linked = link_cells(film(*division((1 / 3, 1 / 3, 1 / 3))), HOURS, LinkSettings(reach_um=20))
+    linked = link_cells(timelapse(*division((1 / 3, 1 / 3, 1 / 3))), HOURS, LinkSettings(reach_um=20))
     mothers = mothers_of(linked)
     assert list(mothers.values()).count(tracks_of(linked)[0][0]) == 3
 
@@ -106,26 +108,26 @@ def test_a_division_into_three_is_found():
     ("shares", "why"), [((0.9, 0.9), "mass not conserved"), ((0.92, 0.08), "a fragment"), ((0.3, 0.2), "half of it gone")]
 )
 def test_a_split_that_does_not_halve_the_mass_is_no_division(shares, why):
-    linked = link_cells(film(*division(shares)), HOURS)
+    linked = link_cells(timelapse(*division(shares)), HOURS)
     assert linked["parent_id"].null_count() == linked.height, why
 
 
-def test_daughters_must_last_but_not_beyond_the_film():
+def test_daughters_must_last_but_not_beyond_the_timelapse():
     brief = division()
     brief[2] = brief[2].filter(pl.col("frame") < 33)
-    assert link_cells(film(*brief), HOURS)["parent_id"].null_count() == 33 + 30
+    assert link_cells(timelapse(*brief), HOURS)["parent_id"].null_count() == 33 + 30
     late = division(at=57)
-    assert link_cells(film(*late), HOURS)["parent_id"].drop_nulls().len() == 6
+    assert link_cells(timelapse(*late), HOURS)["parent_id"].drop_nulls().len() == 6
 
 
 def test_divisions_are_not_looked_for_where_nobody_wants_them():
-    assert link_cells(film(*division()), HOURS, LinkSettings(divisions=False))["parent_id"].null_count() == 90
+    assert link_cells(timelapse(*division()), HOURS, LinkSettings(divisions=False))["parent_id"].null_count() == 90
 
 
 def test_a_piece_that_is_torn_off_and_comes_back_is_the_cell_itself():
     whole = np.full(60, 400.0)
     whole[30:33] = 240
-    torn = film(cell(50, 50, ALL, whole), cell(58, 50, range(30, 33), 160.0))
+    torn = timelapse(cell(50, 50, ALL, whole), cell(58, 50, range(30, 33), 160.0))
     linked = link_cells(torn, HOURS)
     assert linked["track_id"].n_unique() == 1 and linked["parent_id"].null_count() == linked.height
     assert linked.filter(truth=1)["event"].to_list() == ["piece"] * 3
@@ -140,7 +142,7 @@ def test_a_cell_torn_in_two_for_a_frame_is_one_cell_whichever_half_was_followed(
     """The whole comes back nearer to the half that was not followed: links lead into one half, and out of the other."""
     whole = [cell(50, 50, range(30), 600.0), cell(50 - 0.7 * followed, 50, range(31, 60), 600.0)]
     halves = [cell(50 + followed, 50, [30], 300.0), cell(50 - 2 * followed, 50, [30], 300.0)]
-    linked = link_cells(film(*whole, *halves), HOURS)
+    linked = link_cells(timelapse(*whole, *halves), HOURS)
     assert linked["track_id"].n_unique() == 1 and linked["parent_id"].null_count() == linked.height
     assert linked.filter(frame=30)["event"].to_list().count("piece") == 1
 
@@ -150,7 +152,7 @@ def test_two_cells_that_touch_for_a_moment_go_on_where_they_came_from(masses):
     """Merged for three frames, first nearer to the one and then to the other; behind it each is where it was, with its mass."""
     first, second = masses
     apart = [cell(x, 50, frames, mass) for x, mass in ((44, first), (62, second)) for frames in (range(28), range(31, 60))]
-    linked = link_cells(film(*apart, cell(50, 50, range(28, 31), first + second, (3, 0))), HOURS)
+    linked = link_cells(timelapse(*apart, cell(50, 50, range(28, 31), first + second, (3, 0))), HOURS)
     tracks = tracks_of(linked)
     assert tracks[0] == tracks[1] != tracks[2] == tracks[3] and linked["track_id"].n_unique() == 2
     assert linked["parent_id"].null_count() == linked.height
@@ -160,7 +162,7 @@ def test_two_cells_that_merge_and_part_again_are_the_same_two():
     mass = np.full(60, 300.0)
     mass[20:40] = 600
     second = [cell(75, 50, range(20), 280.0, (-0.7, 0)), cell(61.7, 50, range(40, 60), 280.0, (0.7, 0))]
-    linked = link_cells(film(cell(50, 50, ALL, mass), *second), HOURS)
+    linked = link_cells(timelapse(cell(50, 50, ALL, mass), *second), HOURS)
     tracks = tracks_of(linked)
     assert tracks[1] == tracks[2] != tracks[0] and linked["parent_id"].null_count() == linked.height
     held = linked.filter(pl.col("event").str.starts_with("holds track"))
@@ -171,13 +173,13 @@ def test_two_cells_that_merge_and_part_again_are_the_same_two():
 def test_a_cell_that_merges_for_good_ends_and_it_is_said():
     mass = np.full(60, 300.0)
     mass[20:] = 580
-    linked = link_cells(film(cell(50, 50, ALL, mass), cell(75, 50, range(20), 280.0, (-0.7, 0))), HOURS)
+    linked = link_cells(timelapse(cell(50, 50, ALL, mass), cell(75, 50, range(20), 280.0, (-0.7, 0))), HOURS)
     tracks = tracks_of(linked)
     assert len(tracks[0]) == len(tracks[1]) == 1
     last = linked.filter(truth=1).sort("frame")["event"].to_list()
     assert last == [""] * 19 + [f"merges into track {tracks[0][0]}"]
     alone = link_cells(
-        film(cell(50, 50, ALL, mass), cell(75, 50, range(20), 280.0, (-0.7, 0))), HOURS, LinkSettings(merges=False)
+        timelapse(cell(50, 50, ALL, mass), cell(75, 50, range(20), 280.0, (-0.7, 0))), HOURS, LinkSettings(merges=False)
     )
     assert (alone["event"] == "").all()
 
@@ -185,7 +187,7 @@ def test_a_cell_that_merges_for_good_ends_and_it_is_said():
 @settings(max_examples=8)
 @given(st.integers(0, 10**6), st.floats(-1e4, 1e4), st.floats(0.05, 20))
 def test_place_scale_and_order_of_rows_change_no_track(seed, shift, scale):
-    rows = film(*division(), cell(30, 40, ALL, speed=(1, 1)), cell(200, 90, range(5, 40), speed=(-1, 0.5)))
+    rows = timelapse(*division(), cell(30, 40, ALL, speed=(1, 1)), cell(200, 90, range(5, 40), speed=(-1, 0.5)))
     moved = rows.with_columns(
         pl.col("x_um") * scale + shift,
         pl.col("y_um") * scale - shift,
@@ -208,7 +210,7 @@ def test_a_crowd_of_wanderers_is_followed():
         )
         for n in range(80)
     ]
-    rows = film(*cells).sample(fraction=0.96, seed=1)
+    rows = timelapse(*cells).sample(fraction=0.96, seed=1)
     linked = link_cells(rows, HOURS).sort("track_id", "frame")
     own = linked.filter(pl.col("event") != "piece")
     assert linked.height == rows.height and own.height > 0.998 * rows.height
@@ -219,7 +221,7 @@ def test_a_crowd_of_wanderers_is_followed():
 
 
 def test_cells_without_place_or_mass_are_tracks_of_their_own():
-    rows = film(cell(50, 50, ALL)).with_columns(
+    rows = timelapse(cell(50, 50, ALL)).with_columns(
         dry_mass=pl.when(pl.col("frame") == 5).then(None).when(pl.col("frame") == 7).then(-3.0).otherwise("dry_mass")
     )
     linked = link_cells(rows, HOURS)
@@ -229,32 +231,32 @@ def test_cells_without_place_or_mass_are_tracks_of_their_own():
 
 def test_frames_far_apart_let_cells_move_farther():
     """At ten minutes a cell of 22.6 µm moves 19 µm at most, at half an hour more: by the square root of the time."""
-    rows = film(cell(50, 50, range(20), speed=(22, 0)), jitter=0.0)
+    rows = timelapse(cell(50, 50, range(20), speed=(22, 0)), jitter=0.0)
     assert link_cells(rows, np.arange(20) / 6)["track_id"].n_unique() == 20
     assert link_cells(rows, np.arange(20) / 2)["track_id"].n_unique() == 1
 
 
 def test_no_cell_and_one_frame_are_no_error():
-    nothing = film(cell(5, 5, [0])).clear()
+    nothing = timelapse(cell(5, 5, [0])).clear()
     assert link_cells(nothing, HOURS).height == 0
     assert set(link_cells(nothing, HOURS).columns) >= {"track_id", "parent_id", "lineage_id", "event"}
-    one = link_cells(film(cell(5, 5, [0]), cell(90, 5, [0])), HOURS[:1])
+    one = link_cells(timelapse(cell(5, 5, [0]), cell(90, 5, [0])), HOURS[:1])
     assert sorted(one["track_id"].to_list()) == [0, 1]
-    late = link_cells(film(cell(5, 5, range(30, 40))), HOURS)
+    late = link_cells(timelapse(cell(5, 5, range(30, 40))), HOURS)
     assert late["track_id"].unique().to_list() == [0]
 
 
 def test_outlines_that_were_tracked_keep_their_identity():
-    rows = film(cell(50, 50, range(5, 9)), cell(400, 50, range(3))).with_columns(cell=pl.col("truth") * 100 + 7)
+    rows = timelapse(cell(50, 50, range(5, 9)), cell(400, 50, range(3))).with_columns(cell=pl.col("truth") * 100 + 7)
     followed = follow_names(rows)
     assert dict(followed.select("cell", "track_id").unique().iter_rows()) == {107: 0, 7: 1}
     assert followed["parent_id"].null_count() == followed.height and (followed["lineage_id"] == followed["track_id"]).all()
 
 
 def test_the_table_is_cell_tracks():
-    linked = link_cells(film(*division()), HOURS)
+    linked = link_cells(timelapse(*division()), HOURS)
     ready = linked.with_columns(unit=pl.lit("pg"), at_edge=pl.col("frame") == 4, saturated=pl.lit(False), reasons=pl.lit(""))
-    table = track_table(ready, HOURS, "film", "B03")
+    table = track_table(ready, HOURS, "time-lapse", "B03")
     assert table.columns == [column.name for column in CELL_TRACKS.columns] and CELL_TRACKS.check(table).height == linked.height
     assert table["time_h"].to_list() == pytest.approx([HOURS[frame] for frame in table["frame"]])
     assert table.filter(pl.col("at_edge"))["frame"].unique().to_list() == [4]
@@ -269,7 +271,7 @@ def test_an_ancestor_of_its_own_is_refused():
 
 def test_times_that_do_not_rise_and_bad_settings_are_refused():
     with pytest.raises(TrackingError, match="do not rise"):
-        link_cells(film(cell(5, 5, range(3))), np.array([0.0, 0.2, 0.1]))
+        link_cells(timelapse(cell(5, 5, range(3))), np.array([0.0, 0.2, 0.1]))
     with pytest.raises(ValueError, match="reach_um is 0"):
         LinkSettings(reach_um=0)
     with pytest.raises(ValueError, match="gap_h is -1"):
@@ -279,4 +281,4 @@ def test_times_that_do_not_rise_and_bad_settings_are_refused():
 def test_without_laptrack_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "laptrack", None)
     with pytest.raises(TrackingError, match=r"pip install 'plate-assets\[tracking\]'"):
-        link_cells(film(cell(5, 5, range(3))), HOURS)
+        link_cells(timelapse(cell(5, 5, range(3))), HOURS)

@@ -26,8 +26,8 @@ from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.readers.vendor_xml import walk
 
 STEMS = ("with_gap_closing", "with_merging", "with_splitting", "with_splitting_merging", "without_gap_closing")
-OPTIONS = TrackMateOptions("film", interval_min=10)
-NO_MASS = TrackMateOptions("film", mass_from="none", interval_min=10)
+OPTIONS = TrackMateOptions("time-lapse", interval_min=10)
+NO_MASS = TrackMateOptions("time-lapse", mass_from="none", interval_min=10)
 LINKS = ["track_id", "parent_id", "frame", "x_um", "y_um"]
 
 
@@ -96,7 +96,7 @@ def test_real_csv_tables_give_the_tracks_of_the_xml(folder, stem):
     assert sizes[0] == sizes[1]
 
 
-def test_the_real_splitting_and_merging_film_becomes_nine_cells(folder):
+def test_the_real_splitting_and_merging_timelapse_becomes_nine_cells(folder):
     found = read_xml(folder / "trackmate_tracks_with_splitting_merging.xml")
     assert shape(found) == [
         (0, None, 0, 49, ()),
@@ -131,7 +131,7 @@ def full(units: str = FULL_UNITS) -> TrackFile:
 
 
 def test_the_lines_of_names_and_units_are_read_and_units_taken():
-    found = read_trackmate_csv([full()], TrackMateOptions("film", pg_per_unit=0.5))
+    found = read_trackmate_csv([full()], TrackMateOptions("time-lapse", pg_per_unit=0.5))
     rows = found.tracks.select("time_h", "x_um", "area_um2", "dry_mass", "unit").rows()
     assert rows == [(0.0, 10.0, 50.0, 200.0, "pg"), (0.1, 11.0, 52.0, 250.0, "pg")]
     assert found.remarks == (
@@ -145,7 +145,7 @@ def test_the_lines_of_names_and_units_are_read_and_units_taken():
 
 @pytest.mark.parametrize(("channel", "masses"), [(1, [100.0, 130.0]), (2, [450.0, 468.0])])
 def test_the_mass_may_be_the_mean_times_the_area_of_any_channel(channel, masses):
-    options = TrackMateOptions("film", mass_from="mean_intensity_area", channel=channel)
+    options = TrackMateOptions("time-lapse", mass_from="mean_intensity_area", channel=channel)
     found = read_trackmate_csv([full()], options)
     assert found.tracks["dry_mass"].to_list() == masses and found.tracks["unit"].unique().to_list() == ["relative"]
     assert found.remarks[0] == f"the mass is MEAN_INTENSITY_CH{channel} × AREA without a factor: relative"
@@ -155,13 +155,13 @@ def test_the_mass_may_be_the_mean_times_the_area_of_any_channel(channel, masses)
     ("unit", "um_per_px", "expected"), [("nm", None, 0.01), ("pixel", None, 10), ("pixel", 0.65, 6.5), ("inch", 2.0, 20)]
 )
 def test_lengths_are_micrometres_wherever_that_can_be_known(unit, um_per_px, expected):
-    found = read_trackmate_csv([full(FULL_UNITS.replace("micron", unit))], TrackMateOptions("film", um_per_px=um_per_px))
+    found = read_trackmate_csv([full(FULL_UNITS.replace("micron", unit))], TrackMateOptions("time-lapse", um_per_px=um_per_px))
     assert found.tracks["x_um"][0] == pytest.approx(expected)
     assert found.tracks["area_um2"][0] == pytest.approx(50 * (expected / 10) ** 2)
 
 
 def test_the_interval_that_was_given_goes_before_the_files_time():
-    found = read_trackmate_csv([full()], TrackMateOptions("film", interval_min=20))
+    found = read_trackmate_csv([full()], TrackMateOptions("time-lapse", interval_min=20))
     assert found.tracks["time_h"].to_list() == pytest.approx([0, 1 / 3])
     assert "the time is the frame × 20 min, as given" in found.remarks
 
@@ -169,19 +169,19 @@ def test_the_interval_that_was_given_goes_before_the_files_time():
 @pytest.mark.parametrize("unit", ["frame", "", "fortnight"])
 def test_a_time_without_a_unit_is_an_error(unit):
     with pytest.raises(TrackTableError, match="spots.csv does not tell the hours .* set the interval between frames"):
-        read_trackmate_csv([full(FULL_UNITS.replace("(min)", f"({unit})"))], TrackMateOptions("film"))
+        read_trackmate_csv([full(FULL_UNITS.replace("(min)", f"({unit})"))], TrackMateOptions("time-lapse"))
 
 
 def test_a_length_in_an_unknown_unit_is_an_error():
     with pytest.raises(TrackTableError, match="lengths in 'inch': set the pixel size"):
-        read_trackmate_csv([full(FULL_UNITS.replace("micron", "inch"))], TrackMateOptions("film"))
+        read_trackmate_csv([full(FULL_UNITS.replace("micron", "inch"))], TrackMateOptions("time-lapse"))
 
 
 @pytest.mark.parametrize(
     ("options", "absent"),
     [
-        (TrackMateOptions("film", channel=2), "TOTAL_INTENSITY_CH2 or TOTAL_INTENSITY02"),
-        (TrackMateOptions("film", mass_from="mean_intensity_area", channel=3), "MEAN_INTENSITY_CH3"),
+        (TrackMateOptions("time-lapse", channel=2), "TOTAL_INTENSITY_CH2 or TOTAL_INTENSITY02"),
+        (TrackMateOptions("time-lapse", mass_from="mean_intensity_area", channel=3), "MEAN_INTENSITY_CH3"),
     ],
 )
 def test_an_intensity_that_is_not_there_is_an_error_and_never_an_empty_series(options, absent):
@@ -189,7 +189,7 @@ def test_an_intensity_that_is_not_there_is_an_error_and_never_an_empty_series(op
         read_trackmate_csv([full()], options)
     with pytest.raises(TrackTableError, match="has no AREA"):
         bare = [spots("1,0,2,0,0", "2,1,2,0,0", header="ID,FRAME,MEAN_INTENSITY,POSITION_X,POSITION_Y"), edges("1,2")]
-        read_trackmate_csv(bare, TrackMateOptions("film", mass_from="mean_intensity_area", interval_min=10))
+        read_trackmate_csv(bare, TrackMateOptions("time-lapse", mass_from="mean_intensity_area", interval_min=10))
 
 
 def test_a_split_and_a_merge_at_one_spot_and_edges_written_backwards():
@@ -266,9 +266,9 @@ def test_a_time_that_does_not_go_on_is_an_error(tmp_path, times, fails):
         with pytest.raises(
             TrackTableError, match=r"made.xml: spot \d.*(the time does not go on|hours from 0 to 10,000).*set the interval"
         ):
-            read_xml(path, TrackMateOptions("film"))
+            read_xml(path, TrackMateOptions("time-lapse"))
     else:
-        assert read_xml(path, TrackMateOptions("film")).tracks["time_h"].to_list() == pytest.approx([0, 1 / 6, 1 / 3])
+        assert read_xml(path, TrackMateOptions("time-lapse")).tracks["time_h"].to_list() == pytest.approx([0, 1 / 6, 1 / 3])
 
 
 def xml(folder: Path, spots: list[tuple], links: list[tuple[str, str]], kept: str = "0", **units) -> Path:
@@ -342,7 +342,7 @@ def test_any_tables_are_tracks_or_an_error_of_ours(rows, links):
 @pytest.mark.parametrize("option", [{"mass_from": "weight"}, {"pg_per_unit": 0}, {"interval_min": -1}, {"channel": 0}])
 def test_options_are_checked(option):
     with pytest.raises(ValueError, match=next(iter(option))):
-        TrackMateOptions("film", **option)
+        TrackMateOptions("time-lapse", **option)
 
 
 @settings(max_examples=10)
@@ -371,7 +371,8 @@ def test_a_culture_through_trackmates_tables_is_the_same_but_for_its_numbers(see
     both = made.join(read, on=["frame", "x_um", "y_um"], how="full", suffix="_read", validate="1:1")
     assert both.height == made.height
     assert (both["dry_mass"] == both["dry_mass_read"]).all()
-    # A division into one daughter is no division; in the film a sister may be lost, so that cells are told by mothers of two.
+    # A division into one daughter is no division; in the time-lapse a sister may be lost, so that cells are told by mothers of
+    # two.
     names = both.select("track_id", "track_id_read").unique()
     children = made.group_by("track_id").agg(pl.col("parent_id").first())["parent_id"].drop_nulls().value_counts()
     if (children["count"] > 1).all():

@@ -94,7 +94,7 @@ def test_windows_of_sisters_are_told_once():
 
 
 @pytest.fixture(scope="module")
-def film():
+def recorded():
     series = PathSeries.of([culture(40, 50, seed=1, timelapse="T1"), culture(20, 50, seed=2, timelapse="T2")])
     return series, windows_of(series)
 
@@ -104,21 +104,21 @@ def lineage_splits(series, split) -> pl.DataFrame:
     return paths.group_by("Metadata_Timelapse", "lineage_id").agg(pl.col("split").n_unique())
 
 
-def test_no_lineage_is_in_two_splits_and_the_shares_are_kept(film):
-    series, windows = film
+def test_no_lineage_is_in_two_splits_and_the_shares_are_kept(recorded):
+    series, windows = recorded
     split = split_paths(series, windows)
     assert lineage_splits(series, split)["split"].max() == 1
     shares = [np.isin(windows.path, np.flatnonzero(split == name)).mean() for name in SPLITS]
     assert shares == pytest.approx(SHARES, abs=0.05)
 
 
-def test_the_papers_split_puts_sisters_on_both_sides(film):
-    series, windows = film
+def test_the_papers_split_puts_sisters_on_both_sides(recorded):
+    series, windows = recorded
     assert lineage_splits(series, split_paths(series, windows, parity=True))["split"].to_numpy().max() > 1
 
 
-def test_the_same_seed_splits_alike_and_another_otherwise(film):
-    series, windows = film
+def test_the_same_seed_splits_alike_and_another_otherwise(recorded):
+    series, windows = recorded
     one, same, other = (split_paths(series, windows, seed=seed) for seed in (0, 0, 1))
     assert (one == same).all() and (one != other).any()
 
@@ -129,8 +129,8 @@ def test_too_few_lineages_say_how_many_are_needed():
         split_paths(series, windows_of(series))
 
 
-def test_normalisation_knows_the_training_paths_only(film):
-    series, windows = film
+def test_normalisation_knows_the_training_paths_only(recorded):
+    series, windows = recorded
     train = split_paths(series, windows) == "train"
     fitted = Normalisation.fit(series, train)
     points = np.repeat(train, np.diff(series.offsets))
@@ -141,8 +141,8 @@ def test_normalisation_knows_the_training_paths_only(film):
     assert np.array_equal(fitted.apply(heavier)[points], fitted.apply(series)[points])
 
 
-def test_with_parity_a_set_is_standardised_by_itself(film):
-    series, _ = film
+def test_with_parity_a_set_is_standardised_by_itself(recorded):
+    series, _ = recorded
     fitted = Normalisation((0.0,), (1.0,), own=True)
     heavier = PathSeries(**{**vars(series), "values": series.values * 3})
     assert fitted.apply(heavier) == pytest.approx(fitted.apply(series), abs=1e-4)

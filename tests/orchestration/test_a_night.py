@@ -15,7 +15,7 @@ from plate_assets.precipitation.detector import Detector
 from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.tables import read_provenance, read_table
-from plate_assets.workflows.precision import choose_precision
+from plate_assets.workflows.precipitation.precision import choose_precision
 from tests.made_labs import opened_lab
 from tests.made_models import registered
 
@@ -96,7 +96,7 @@ def a_tile_of_each_well(lab, key: str):
 @pytest.mark.parametrize("able", [True, False])
 def test_the_fastest_precision_is_taken_only_where_it_changes_nothing(lab, monkeypatch, able):
     for name in ("multiplies_bfloat16", "multiplies_int8"):
-        monkeypatch.setattr(f"plate_assets.workflows.precision.{name}", lambda: able)
+        monkeypatch.setattr(f"plate_assets.workflows.precipitation.precision.{name}", lambda: able)
     bundle = lab.registry.load(lab.champion.uri)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
     detector.observe(a_tile_of_each_well(lab, PLATES[0]).patches.array)

@@ -37,7 +37,7 @@ REFERENCE = [f"R{number:02d}" for number in range(20)]
 def acquisition(plate: str, day: int) -> Acquisition:
     images = rows_of(IMAGES, 1, Metadata_Plate=[plate], Metadata_Timepoint=["024h"], present=[True])
     return Acquisition(
-        plate, "024h", 24.0, UPath("/films"), "operetta", PlateFormat(96), images, True, "listed",
+        plate, "024h", 24.0, UPath("/time-lapses"), "operetta", PlateFormat(96), images, True, "listed",
         started_at=BEGAN + timedelta(days=day),
     )  # fmt: skip
 

@@ -9,10 +9,10 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.workspace.context import LoadingContext
 
-from plate_assets.orchestration.people import made_by_person, tell_dagster
+from plate_assets.orchestration.decision_events import made_by_person, tell_dagster
 from plate_assets.precipitation.tables import CLUSTERS
 from plate_assets.storage.tables import Provenance, write_table
-from plate_assets.workflows.labelling import name_clusters
+from plate_assets.workflows.precipitation.labelling import name_clusters
 from tests.made_labs import opened_lab
 
 

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plate_assets.orchestration.film_night import JUDGING, MEASURING, MeasuredFilm, plan_films
 from plate_assets.orchestration.night import BEHIND, SCORING, Materialised, only_of_another_model, plan
+from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING, MeasuredTimelapse, plan_timelapses
 
 ALL = frozenset(SCORING)
 
@@ -68,33 +68,33 @@ def test_whatever_is_made_again_everything_behind_it_is_made_again_too(state, ch
             assert set(BEHIND[name]) <= set(work.assets)
 
 
-def films(**film):
-    return {"F1": MeasuredFilm(**{"assets": MEASURING + JUDGING, "signature": "s", "model_version": "f.1"} | film)}
+def timelapses(**timelapse):
+    return {"F1": MeasuredTimelapse(**{"assets": MEASURING + JUDGING, "signature": "s", "model_version": "f.1"} | timelapse)}
 
 
-def test_a_film_that_is_judged_by_the_champion_is_left_alone():
-    assert plan_films(films(), (), "f.1", ()) == []
+def test_a_timelapse_that_is_judged_by_the_champion_is_left_alone():
+    assert plan_timelapses(timelapses(), (), "f.1", ()) == []
 
 
-def test_a_film_that_has_grown_is_measured_and_judged_again():
-    (work,) = plan_films(films(), {"F1"}, "f.1", ())
+def test_a_timelapse_that_has_grown_is_measured_and_judged_again():
+    (work,) = plan_timelapses(timelapses(), {"F1"}, "f.1", ())
     assert work.assets == MEASURING + JUDGING and work.reason == "its files changed"
-    assert plan_films(films(), {"F1"}, "f.1", {"F1"}) == []
+    assert plan_timelapses(timelapses(), {"F1"}, "f.1", {"F1"}) == []
 
 
-def test_another_champion_judges_a_film_again_and_measures_nothing():
-    (work,) = plan_films(films(), (), "f.2", ())
+def test_another_champion_judges_a_timelapse_again_and_measures_nothing():
+    (work,) = plan_timelapses(timelapses(), (), "f.2", ())
     assert work.assets == JUDGING and work.reason.startswith("scored by f.1")
 
 
-def test_without_a_champion_a_film_is_measured_and_no_more():
-    (work,) = plan_films(films(assets=("timelapse",), model_version=None), (), None, ())
+def test_without_a_champion_a_timelapse_is_measured_and_no_more():
+    (work,) = plan_timelapses(timelapses(assets=("timelapse",), model_version=None), (), None, ())
     assert work.assets == MEASURING[1:] and work.reason == "unmeasured"
-    assert plan_films(films(assets=MEASURING, model_version=None), (), None, ()) == []
+    assert plan_timelapses(timelapses(assets=MEASURING, model_version=None), (), None, ()) == []
 
 
 @given(st.sets(st.sampled_from(MEASURING + JUDGING)), st.booleans(), st.sampled_from([None, "f.1", "f.2"]))
-def test_what_is_planned_for_a_film_is_always_a_tail_of_the_chain(assets, grown, champion):
+def test_what_is_planned_for_a_timelapse_is_always_a_tail_of_the_chain(assets, grown, champion):
     possible = MEASURING + JUDGING if champion else MEASURING
-    for work in plan_films(films(assets=assets), {"F1"} if grown else (), champion, ()):
+    for work in plan_timelapses(timelapses(assets=assets), {"F1"} if grown else (), champion, ()):
         assert work.assets == possible[-len(work.assets) :] and set(possible) - assets <= set(work.assets)

@@ -8,10 +8,10 @@ from plate_assets.pages.morning import (
     Called,
     Drifted,
     Failure,
-    Film,
     MorningInputs,
     Refused,
     Rescored,
+    Timelapse,
     Waiting,
     headline,
     morning_text,
@@ -105,9 +105,9 @@ def test_the_short_text_stays_short_when_everything_is_called():
 
 
 WATCHED = {
-    "films": [
-        Film("HELA_B", 899, 884, 12, 2, "path 747 since 3 h", "../timelapse_report/HELA_B/report.html"),
-        Film("QUIET", 9, 0, 0),
+    "timelapses": [
+        Timelapse("HELA_B", 899, 884, 12, 2, "path 747 since 3 h", "../timelapse_report/HELA_B/report.html"),
+        Timelapse("QUIET", 9, 0, 0),
     ],
     "alarms": [Alarm("operetta / <TOX>", SINCE, "P0_072h", 2, 48)],
     "drifted": [Drifted("P1_096h", 0.0476, 4.2, True, withheld=True), Drifted("P4_024h", 0.04, None, False)],
@@ -129,9 +129,9 @@ def test_abnormal_cells_and_drift_stand_on_the_page_with_what_to_do():
 
 def test_the_message_tells_of_drift_and_abnormal_cells_in_short():
     text = morning_text(night(**WATCHED))
-    assert "12 abnormal cells in 2 films, 1 line drifting, 2 plates drifted" in text
+    assert "12 abnormal cells in 2 time-lapses, 1 line drifting, 2 plates drifted" in text
     assert "P1_096h drifted, calls withheld" in text and "HELA_B: 12 abnormal cells" in text and "QUIET" not in text
 
 
-def test_a_night_of_films_alone_is_not_quiet():
-    assert not MorningInputs(SINCE, UNTIL, None, films=WATCHED["films"]).quiet
+def test_a_night_of_timelapses_alone_is_not_quiet():
+    assert not MorningInputs(SINCE, UNTIL, None, timelapses=WATCHED["timelapses"]).quiet

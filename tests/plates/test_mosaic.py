@@ -9,7 +9,7 @@ from PIL import Image
 
 from plate_assets.plates.mosaic import plate_mosaic
 from plate_assets.plates.readers import ReadOptions, open_acquisition
-from plate_assets.workflows.ingest import measure_quality
+from plate_assets.workflows.intake.ingest import measure_quality
 
 
 def plate(tmp_path, wells, wells_of_plate=96):

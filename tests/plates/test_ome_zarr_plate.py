@@ -309,7 +309,7 @@ def test_the_plate_map_becomes_a_condition_table_of_fractals(tmp_path):
 
 
 def test_the_images_quality_lies_beside_them_with_the_path_of_each(tmp_path):
-    from plate_assets.workflows.ingest import measure_quality
+    from plate_assets.workflows.intake.ingest import measure_quality
 
     given = open_acquisition(folder_of(tmp_path / "P_t0", A01_s1_w1=picture(), A01_s2_w1=None))
     write_ome_zarr(given, tmp_path / "P.zarr", quality=measure_quality(given))

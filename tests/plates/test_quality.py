@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from plate_assets.plates.quality import QualityLimits, judge, measure
 from plate_assets.plates.readers import open_acquisition
-from plate_assets.workflows.ingest import measure_quality
+from plate_assets.workflows.intake.ingest import measure_quality
 
 
 def cells(seed=0, side=400, blur=0.0, noise=2.0, level=100.0):

@@ -6,7 +6,7 @@ Belongs here: drawing. Not here: any number that is drawn (`plates`, `moved`).
 import numpy as np
 import polars as pl
 
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png
 from plate_assets.plates.layout import PlateFormat, row_letters
 
 NEW, REFERENCE, LIMIT = "#cc5500", "#3367a8", "#b00020"

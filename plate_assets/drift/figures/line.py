@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from plate_assets.drift.figures.acquisitions import LIMIT, NEW, REFERENCE
-from plate_assets.plates.canvas import QUIET, new_figure, png
+from plate_assets.pages.canvas import QUIET, new_figure, png
 
 _NAMED = 24  # acquisitions whose ids are written
 

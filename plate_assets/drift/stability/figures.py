@@ -10,7 +10,7 @@ import polars as pl
 
 from plate_assets.drift.corruptions import CORRUPTIONS, STUDIED, corrupt, levels_of
 from plate_assets.drift.stability.tables import MEASURES, THESIS_AUC
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png
 
 _COLOURS = ("#3367a8", "#cc5500", "#2e8b57", "#8b3a8b", "#b8860b", "#555555", "#c2185b", "#00838f", "#7cb342", "#795548")
 _SEEDS = "band: smallest to largest of the seeds"

@@ -1,6 +1,6 @@
 """Figures of one cell: its dry-mass curve, the errors of its windows, a forecast against what came.
 
-Belongs here: drawing one path. Not here: whole films (`films`), crops (`strips`).
+Belongs here: drawing one path. Not here: whole time-lapses (`timelapses`), crops (`strips`).
 """
 
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from plate_assets.dry_mass.figures.shown import (
+from plate_assets.dry_mass.figures.plotted_values import (
     BLUE,
     GREEN,
     INPUT_H,
@@ -20,7 +20,7 @@ from plate_assets.dry_mass.figures.shown import (
     gap_spans,
     mass_label,
 )
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def mass_curve(path: pl.DataFrame, windows: pl.DataFrame, title: str) -> bytes:
     if divides.any():
         label = f"division ({divides.sum()})"
         axes.plot(hours[divides], mass[divides], "*", color=GREEN, markeredgecolor=INK, markersize=12, label=label)
-    axes.set_xlabel("hours since the film began")
+    axes.set_xlabel("hours since the time-lapse began")
     axes.set_ylabel(mass_label(path["unit"][0]) if path.height else "dry mass")
     _finish(axes, title)
     return png(figure)
@@ -67,7 +67,7 @@ def window_errors_figure(path: pl.DataFrame, windows: pl.DataFrame, title: str) 
         axes.set_yscale("log")
     else:
         axes.text(0.5, 0.5, "no window of 30 h without a gap", transform=axes.transAxes, ha="center", color=QUIET)
-    axes.set_xlabel("hours since the film began, where the forecast begins")
+    axes.set_xlabel("hours since the time-lapse began, where the forecast begins")
     axes.set_ylabel("error (MSE), training variances")
     if path.height:
         axes.set_xlim(float(path["time_h"].min()), float(path["time_h"].max()))  # pyright: ignore[reportArgumentType]
@@ -87,7 +87,7 @@ def forecast_figure(window: WindowForecast, title: str) -> bytes:
     axes.plot(ahead, window.linear, "-.", color=ORANGE, linewidth=1.8, label="linear growth")
     axes.plot(ahead, window.forecast, "--", color=BLUE, linewidth=2.2, label="forecast of the network")
     axes.axvline(ahead[0], color=QUIET, linewidth=0.8)
-    axes.set_xlabel("hours since the film began; 20 h are seen, the grey 10 h are forecast")
+    axes.set_xlabel("hours since the time-lapse began; 20 h are seen, the grey 10 h are forecast")
     axes.set_ylabel(mass_label(window.unit))
     _finish(axes, title)
     return png(figure)

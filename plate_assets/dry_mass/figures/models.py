@@ -1,6 +1,6 @@
-"""Figures of a forecaster: ROC beside the baselines, the errors of a film with the threshold, the curves of a training.
+"""Figures of a forecaster: ROC beside the baselines, the errors of a time-lapse with the threshold, the curves of a training.
 
-Belongs here: drawing what `evaluation`, `workflows.dry_mass` and a training found. Not here: cells and films.
+Belongs here: drawing what `evaluation`, `workflows.dry_mass.scoring` and a training found. Not here: cells and time-lapses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from plate_assets.dry_mass.evaluation import Roc
-from plate_assets.dry_mass.figures.shown import BLUE, GREEN, ORANGE, PURPLE, VERMILION
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png
+from plate_assets.dry_mass.figures.plotted_values import BLUE, GREEN, ORANGE, PURPLE, VERMILION
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png
 
 LOOKS = {"network": (BLUE, "-", 2.2), "persistence": (PURPLE, ":", 1.8), "linear": (ORANGE, "-.", 1.8)}
 BINS = 60

@@ -1,6 +1,6 @@
-"""A whole film as one small picture: cells from above to below, time from left to right, how wrong each forecast was.
+"""A whole time-lapse as one small picture: cells from above to below, time from left to right, how wrong each forecast was.
 
-Belongs here: which cell has which row, and the class of each place. Not here: the drawing (`films`, the page).
+Belongs here: which cell has which row, and the class of each place. Not here: the drawing (`timelapses`, the page).
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from plate_assets.dry_mass.figures.shown import INPUT_H
+from plate_assets.dry_mass.figures.plotted_values import INPUT_H
 from plate_assets.dry_mass.windows import INTERVAL_H
 
 ROWS, BANDS, COLUMNS = 100, 40, 192
@@ -30,7 +30,7 @@ NONE, MEASURED, GAP, FIRST_ERROR = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class FilmOverview:
+class TimelapseOverview:
     """classes: (rows, columns) uint8, places in CLASSES. One row for each of `paths`, the most abnormal first; below them one
     for each of `bands`: the ranks (first, last) of the paths that share it, which shows their median.
 
@@ -53,8 +53,10 @@ class FilmOverview:
         return sum(last - first + 1 for first, last in self.bands)
 
 
-def film_overview(series: pl.DataFrame, windows: pl.DataFrame, ranked: pl.DataFrame, rows: int = ROWS) -> FilmOverview:
-    """The overview of one film, bounded however many cells it has: `rows` rows, 40 bands, 192 columns at most.
+def timelapse_overview(
+    series: pl.DataFrame, windows: pl.DataFrame, ranked: pl.DataFrame, rows: int = ROWS
+) -> TimelapseOverview:
+    """The overview of one time-lapse, bounded however many cells it has: `rows` rows, 40 bands, 192 columns at most.
 
     series: DRY_MASS_SERIES; windows: WINDOW_ANOMALIES; ranked: `shown.ranked_cells`. Within a column the worst window counts.
     """
@@ -78,7 +80,7 @@ def film_overview(series: pl.DataFrame, windows: pl.DataFrame, ranked: pl.DataFr
     errors = errors.group_by("row", "rank", column).agg(share=(pl.col("mse") / pl.col("threshold")).max())
     errors = errors.group_by("row", "column").agg(pl.col("share").median())
     _fill(classes, errors, FIRST_ERROR + np.searchsorted(BOUNDS, errors["share"].to_numpy()))
-    return FilmOverview(classes, tuple(ranks["path_id"].head(single).to_list()), bands, start, column_h)
+    return TimelapseOverview(classes, tuple(ranks["path_id"].head(single).to_list()), bands, start, column_h)
 
 
 def _fill(classes: np.ndarray, places: pl.DataFrame, values: np.ndarray) -> None:

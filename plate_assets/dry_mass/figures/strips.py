@@ -1,6 +1,6 @@
-"""A film strip as a picture: crops of one cell in order, their times under them, the outline, a scale bar.
+"""A strip as a picture: crops of one cell in order, their times under them, the outline, a scale bar.
 
-Belongs here: putting crops together. Not here: cutting them out of frames (`dry_mass.film`).
+Belongs here: putting crops together. Not here: cutting them out of frames (`dry_mass.strips`).
 """
 
 import io
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from plate_assets.dry_mass.film import FilmStrip
+from plate_assets.dry_mass.strips import CellStrip
 
 SIDE_PX, GAP_PX, TEXT_PX, COLUMNS = 96, 4, 15, 12
 NICE_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -17,7 +17,7 @@ LINE, MARK, TEXT, QUIET, BEYOND = (255, 158, 0), (213, 94, 0), (34, 34, 34), (11
 
 
 def strip_figure(
-    strip: FilmStrip,
+    strip: CellStrip,
     crop_um: float | None = None,
     *,
     title: str = "",
@@ -38,7 +38,7 @@ def strip_figure(
 
 
 def strip_image(
-    strip: FilmStrip,
+    strip: CellStrip,
     crop_um: float | None = None,
     *,
     abnormal: list[tuple[float, float]] | None = None,

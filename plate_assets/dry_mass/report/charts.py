@@ -1,4 +1,4 @@
-"""The static drawings of the page, as numbers in their own units: the overview of the film, the histogram of errors.
+"""The static drawings of the page, as numbers in their own units: the overview of the time-lapse, the histogram of errors.
 
 Belongs here: geometry. Not here: the SVG itself (`templates`), curves, which the page's script draws from its data.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from plate_assets.dry_mass.figures.overview import CLASSES, MEASURED, NONE, FilmOverview
+from plate_assets.dry_mass.figures.overview import CLASSES, MEASURED, NONE, TimelapseOverview
 from plate_assets.pages.document import count, data_uri, number, ticks
 
 LEFT, RIGHT, TOP, BOTTOM, WIDTH = 52, 8, 6, 40, 1200
@@ -21,7 +21,7 @@ BINS = 48
 OPACITY = {NONE: 0.0, MEASURED: 0.5}
 
 
-def overview_drawing(overview: FilmOverview, words: dict[int, str]) -> dict:
+def overview_drawing(overview: TimelapseOverview, words: dict[int, str]) -> dict:
     """The overview as two pictures, cells and bands, with a row to click for each cell. words: what each path's row says."""
     single, bands = len(overview.paths), len(overview.bands)
     row_px = float(np.clip(320 / max(single, 1), *ROW_PX))

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from plate_assets.dry_mass.figures.shown import WindowForecast, abnormal_spans, gap_spans
+from plate_assets.dry_mass.figures.plotted_values import WindowForecast, abnormal_spans, gap_spans
 from plate_assets.dry_mass.figures.strips import strip_image
-from plate_assets.dry_mass.film import FilmStrip
 from plate_assets.dry_mass.report.inputs import ReportInputs
+from plate_assets.dry_mass.strips import CellStrip
 from plate_assets.dry_mass.windows import INTERVAL_H
 from plate_assets.pages.document import data_uri, json_block, rounded
 
@@ -100,11 +100,11 @@ def strip_blocks(inputs: ReportInputs, paths: list[int]) -> Mapping[int, object]
     return found
 
 
-def encoded_strip(strip: FilmStrip, abnormal: list[tuple[float, float]], crop_um: float | None) -> tuple[str, str]:
+def encoded_strip(strip: CellStrip, abnormal: list[tuple[float, float]], crop_um: float | None) -> tuple[str, str]:
     """A strip as a data URI, and what it is in words: 48 crops at most, evenly over the time of the cell."""
     n = len(strip.crops)
     taken = np.unique(np.linspace(0, n - 1, min(CROPS, n)).round().astype(int))
-    some = FilmStrip(strip.crops[taken], strip.outlines[taken], strip.frames[taken], strip.hours[taken])
+    some = CellStrip(strip.crops[taken], strip.outlines[taken], strip.frames[taken], strip.hours[taken])
     picture = strip_image(some, crop_um, abnormal=abnormal, side_px=SIDE_PX, columns=COLUMNS)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=QUALITY, subsampling=0, optimize=True)

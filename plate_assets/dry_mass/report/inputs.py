@@ -10,9 +10,9 @@ from functools import cached_property
 
 import polars as pl
 
-from plate_assets.dry_mass.figures.overview import FilmOverview, film_overview
-from plate_assets.dry_mass.figures.shown import WindowForecast, ranked_cells
-from plate_assets.dry_mass.film import FilmStrip
+from plate_assets.dry_mass.figures.overview import TimelapseOverview, timelapse_overview
+from plate_assets.dry_mass.figures.plotted_values import WindowForecast, ranked_cells
+from plate_assets.dry_mass.strips import CellStrip
 from plate_assets.dry_mass.tables import ANNOTATIONS, CELL_ANOMALIES, DRY_MASS_SERIES, UNITS, WINDOW_ANOMALIES
 from plate_assets.dry_mass.verdicts import latest_verdicts
 
@@ -25,11 +25,11 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """One film.
+    """One time-lapse.
 
     series, windows, cells, annotations: tables of the schemas DRY_MASS_SERIES, WINDOW_ANOMALIES, CELL_ANOMALIES, ANNOTATIONS;
-    verdicts on other films are passed over. forecasts: of the worst window of paths that are shown; strips: their crops, asked
-    for one at a time. crop_um: width of a crop, µm, None where it is not known. most: cells that are shown at most.
+    verdicts on other time-lapses are passed over. forecasts: of the worst window of paths that are shown; strips: their crops,
+    asked for one at a time. crop_um: width of a crop, µm, None where it is not known. most: cells that are shown at most.
     model: what the header says of the forecaster. budget_bytes: what the strips may weigh, base64 included.
     """
 
@@ -40,7 +40,7 @@ class ReportInputs:
     model_version: str
     annotations: pl.DataFrame | None = None
     forecasts: Mapping[int, WindowForecast] = field(default_factory=dict)
-    strips: Mapping[int, FilmStrip] = field(default_factory=dict)
+    strips: Mapping[int, CellStrip] = field(default_factory=dict)
     crop_um: float | None = None
     model: Mapping[str, object] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)  # text of a link to its address
@@ -56,13 +56,13 @@ class ReportInputs:
             if others := sorted(set(table["Metadata_Timelapse"].unique()) - {self.name}):
                 raise ReportError(
                     f"the table {schema.name} holds the time-lapse {others[0]!r}, and the report is of {self.name!r}: "
-                    "make the report of one film at a time"
+                    "make the report of one time-lapse at a time"
                 )
             others = set(table["model_version"].unique()) - {self.model_version} if "model_version" in table.columns else None
             if others:
                 raise ReportError(
                     f"{schema.name} of {self.name!r} comes from the model {min(others)}, and the report is of "
-                    f"{self.model_version}: score the film again"
+                    f"{self.model_version}: score the time-lapse again"
                 )
         units = self.series["unit"].unique().to_list()
         if len(units) > 1 or not set(units) <= set(UNITS):
@@ -87,13 +87,13 @@ class ReportInputs:
         return self.ranked.head(self.most)
 
     @cached_property
-    def overview(self) -> FilmOverview:
-        """The whole film, with a row for each cell that is shown."""
-        return film_overview(self.series, self.windows, self.ranked, rows=self.most)
+    def overview(self) -> TimelapseOverview:
+        """The whole time-lapse, with a row for each cell that is shown."""
+        return timelapse_overview(self.series, self.windows, self.ranked, rows=self.most)
 
     @cached_property
     def verdicts(self) -> dict[int, dict]:
-        """The verdict that counts on each path of this film."""
+        """The verdict that counts on each path of this time-lapse."""
         if self.annotations is None:
             return {}
         own = ANNOTATIONS.check(self.annotations).filter(pl.col("Metadata_Timelapse") == self.name)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 from markupsafe import Markup
 
-from plate_assets.dry_mass.figures.shown import INPUT_H, UNIT_WORDS, WINDOW_H, mass_label
+from plate_assets.dry_mass.figures.plotted_values import INPUT_H, UNIT_WORDS, WINDOW_H, mass_label
 from plate_assets.dry_mass.report import charts
 from plate_assets.dry_mass.report.details import cell_blocks, strip_blocks
 from plate_assets.dry_mass.report.inputs import ReportInputs
@@ -24,7 +24,7 @@ PACKAGE = "plate_assets.dry_mass.report"
 SHORT_LISTED = 200  # paths without a score that are named; the others are counted
 UNIT_MEANING = {
     "pg": "mass in pg",
-    "relative": "mass in relative units: the phase is not calibrated, masses compare within this film only",
+    "relative": "mass in relative units: the phase is not calibrated, masses compare within this time-lapse only",
 }
 CAUSE_WORDS = {"acquisition": "acquisition", "biological": "biology", "none": "not flagged"}
 VERDICT_WORDS = {name: name.replace("_", " ") for name in VERDICTS}
@@ -32,7 +32,7 @@ FORECASTS = (("network", "mse"), ("persistence", "mse_persistence"), ("linear gr
 
 
 def render_report(inputs: ReportInputs) -> str:
-    """The page of one film: HTML that needs no other file and no network, and runs nothing that a name brings along.
+    """The page of one time-lapse: HTML that needs no other file and no network, and runs nothing that a name brings along.
 
     Curves of the `inputs.most` most abnormal cells are inlined, strips within `inputs.budget_bytes`; what is left out is said.
     """
@@ -146,7 +146,7 @@ def header(inputs: ReportInputs) -> list[tuple[str, str]]:
     hours = inputs.series["time_h"]
     span = f"{number(hours.min())} to {number(hours.max())} h" if hours.len() else "–"
     return [
-        ("Film", inputs.name),
+        ("Time-lapse", inputs.name),
         ("Unit of mass", unit_meaning(inputs)),
         ("Hours", span),
         ("Model", inputs.model_version),
@@ -160,12 +160,12 @@ def header(inputs: ReportInputs) -> list[tuple[str, str]]:
 
 
 def unit_meaning(inputs: ReportInputs) -> str:
-    """The unit of this film's masses, and what it means for a reader."""
+    """The unit of this time-lapse's masses, and what it means for a reader."""
     return UNIT_MEANING[inputs.unit] if inputs.series.height else "nothing was measured"
 
 
 def one_value(table: pl.DataFrame, column: str) -> str:
-    """The values of a column that should be one for the film: `3`, or `3, 4` where two models scored it."""
+    """The values of a column that should be one for the time-lapse: `3`, or `3, 4` where two models scored it."""
     return ", ".join(number(v) for v in table[column].drop_nulls().unique(maintain_order=True).to_list()) or "–"
 
 
@@ -185,7 +185,7 @@ def forecast_rows(windows: pl.DataFrame) -> list[dict]:
 
 
 def precision(inputs: ReportInputs) -> dict | None:
-    """Precision from the verdicts on flagged cells of this film, with its interval; None where nobody has looked."""
+    """Precision from the verdicts on flagged cells of this time-lapse, with its interval; None where nobody has looked."""
     if inputs.annotations is None or not inputs.verdicts:
         return None
     own = inputs.annotations.filter(pl.col("Metadata_Timelapse") == inputs.name)

@@ -17,9 +17,9 @@ from plate_assets.orchestration.lines import lines_of
 from plate_assets.orchestration.metadata import described, picture, said, table_shown
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import drift_settings, line_settings
 from plate_assets.orchestration.stored_plates import known_acquisition, stored_embeddings, stored_reference
 from plate_assets.orchestration.tags import REFERENCE_TAG
+from plate_assets.orchestration.workflow_options import drift_settings, line_settings
 from plate_assets.precipitation.tables import TRAINING_SAMPLE
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
@@ -47,9 +47,9 @@ class ReferenceConfig(dg.Config):
 )
 def drift_references(context: dg.AssetExecutionContext, config: ReferenceConfig, storage: dg.ResourceParam[Storage]):
     """What known good plates look like to the embedding model: the mean of each well, and some tiles of each acquisition."""
+    from plate_assets.drift.acquisitions import build_reference
     from plate_assets.drift.plates import plates_needed
     from plate_assets.storage.models import bundle_version
-    from plate_assets.workflows.drift import build_reference
 
     version = bundle_version(storage.model("embedding_model"))
     names = config.acquisitions or _trained_on(storage)
@@ -94,8 +94,8 @@ def acquisition_drift(
 ):
     """Does this plate differ from the reference plates more than they differ from each other? Which wells moved, which images
     are odd by themselves."""
+    from plate_assets.drift.acquisitions import of_like_age, test_acquisition, vectors_of, well_vectors
     from plate_assets.drift.figures import moved_wells, null_plot, well_scatter
-    from plate_assets.workflows.drift import of_like_age, test_acquisition, vectors_of, well_vectors
 
     prepare_arithmetic(settings.threads)
     key = context.partition_key
@@ -153,7 +153,7 @@ def drift_discoveries(
     context: dg.AssetExecutionContext, config: NightConfig, storage: dg.ResourceParam[Storage]
 ) -> dg.MaterializeResult:
     """The tests of one night together: which plates to name so that at most one in twenty names is wrong."""
-    from plate_assets.workflows.drift import night_discoveries
+    from plate_assets.drift.acquisitions import night_discoveries
 
     keys = made_since(context.instance, "drift_tests", datetime.now(UTC) - timedelta(hours=config.hours))
     tests = [read_table(storage.table("drift_tests", key), tables.DRIFT_TESTS) for key in keys]
@@ -177,7 +177,7 @@ def drift_discoveries(
 def drift_monitors(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], storage: dg.ResourceParam[Storage]):
     """The online test along each line of acquisitions (instrument × assay), in the order of acquisition time; it remembers."""
     from plate_assets.drift.figures import line_plot
-    from plate_assets.workflows.drift_monitor import advance_line
+    from plate_assets.workflows.drift.monitor import advance_line
 
     steps, episodes, figures, left_out = [tables.DRIFT_STEPS.empty()], [tables.DRIFT_EPISODES.empty()], {}, 0
     if storage.table("drift_reference").exists():
@@ -233,8 +233,8 @@ def labelling_batch(
 ) -> dg.MaterializeResult:
     """After an alarm, once for each episode: the most novel tiles, spread over wells and looks, for a person to label; the
     champion gets a tag that reviewers see. Without a new alarm the last batch stays as it was."""
-    from plate_assets.workflows.drift_monitor import announce, line_folder, read_line, unannounced
-    from plate_assets.workflows.labelling_batch import batch_sheet, make_batch
+    from plate_assets.workflows.drift.labelling_batch import batch_sheet, make_batch
+    from plate_assets.workflows.drift.monitor import announce, line_folder, read_line, unannounced
 
     batches, stacks = [], {}
     reference = stored_reference(storage) if drift_monitor.height else None

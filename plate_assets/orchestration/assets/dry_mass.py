@@ -8,11 +8,11 @@ import polars as pl
 from plate_assets.dry_mass import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.registry import cell_verdicts, forecaster_champion
-from plate_assets.orchestration.instance_state import film_state
+from plate_assets.orchestration.instance_state import timelapse_state
 from plate_assets.orchestration.metadata import described, picture, said, table_shown
 from plate_assets.orchestration.partitions import experiments, timelapses
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.stored_films import film_of, made_before
+from plate_assets.orchestration.stored_timelapses import made_before, timelapse_of
 from plate_assets.orchestration.tags import MODEL_TAG, version_tag
 from plate_assets.settings import Settings
 from plate_assets.storage.ledger import read_rows
@@ -63,7 +63,7 @@ def stored_series(storage: Storage, names: list[str]) -> list[pl.DataFrame]:
 
 def measured(instance: dg.DagsterInstance) -> list[str]:
     """Time-lapses whose series and windows are there."""
-    return sorted(name for name, film in film_state(instance).items() if "dry_mass_windows" in film.assets)
+    return sorted(name for name, recorded in timelapse_state(instance).items() if "dry_mass_windows" in recorded.assets)
 
 
 @dg.asset(group_name="dry_mass", code_version="1", deps=["dry_mass_windows"], kinds={"torch", "mlflow"}, pool="torch")
@@ -75,7 +75,7 @@ def dry_mass_forecaster(
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """The 1D network that forecasts 10 h of dry mass from 20 h, registered in MLflow as challenger."""
-    from plate_assets.workflows.register_forecaster import train_and_register_forecaster
+    from plate_assets.workflows.dry_mass.registration import train_and_register_forecaster
 
     prepare_arithmetic(settings.threads)
     names = config.timelapses or measured(context.instance)
@@ -109,9 +109,9 @@ def window_anomalies(
     storage: dg.ResourceParam[Storage],
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
-    """How far each window's forecast lies from what was measured. Of a film that grew, only new windows are forecast."""
+    """How far each window's forecast lies from what was measured. Of a time-lapse that grew, only new windows are forecast."""
     from plate_assets.dry_mass.figures import error_histogram
-    from plate_assets.workflows.dry_mass import judge_windows
+    from plate_assets.workflows.dry_mass.scoring import judge_windows
 
     prepare_arithmetic(settings.threads)
     version = forecasters.version_of(settings.dry_mass_model)
@@ -149,7 +149,7 @@ def cell_anomalies(
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """One row for each path: the share of its windows that are abnormal, since when, and whether the microscope may be why."""
-    from plate_assets.workflows.dry_mass import judge_cells
+    from plate_assets.workflows.dry_mass.scoring import judge_cells
 
     version = window_anomalies["model_version"][0] if window_anomalies.height else settings.dry_mass_model
     version = forecasters.version_of(version)
@@ -187,37 +187,39 @@ def timelapse_report(
     storage: dg.ResourceParam[Storage],
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
-    """One self-contained page for a film: its most abnormal cells with curve, forecast and film strip; its tables as CSV."""
-    from plate_assets.workflows.film_strips import film_strips
-    from plate_assets.workflows.timelapse_report import most_abnormal, write_timelapse_report
+    """One self-contained page for a time-lapse: its most abnormal cells with curve, forecast and strip; its tables as CSV."""
+    from plate_assets.workflows.dry_mass.report import most_abnormal, write_timelapse_report
+    from plate_assets.workflows.dry_mass.strips import cell_strips
 
     name = context.partition_key
     version = cell_anomalies["model_version"][0] if cell_anomalies.height else forecasters.version_of(settings.dry_mass_model)
-    film = film_of(timelapse, settings)
+    recorded = timelapse_of(timelapse, settings)
     shown = most_abnormal(cell_anomalies, window_anomalies, STRIPS)
     strips = {}
-    if film is not None and shown:
-        cut = film_strips(film.frames, phase_frames, cell_masks, cell_tracks, shown, film.folder.settings, film.calibration)
+    if recorded is not None and shown:
+        cut = cell_strips(
+            recorded.frames, phase_frames, cell_masks, cell_tracks, shown, recorded.folder.settings, recorded.calibration
+        )
         strips = dict(zip(shown, cut, strict=True))
     folder = storage.timelapse_report(name)
     written = write_timelapse_report(
         folder, name, dry_mass_series, window_anomalies, cell_anomalies, forecasters.load(version), version,
         annotations=read_rows(storage.cell_verdicts, tables.ANNOTATIONS), strips=strips,
-        pixel_um=film.calibration.pixel_um if film else None,
+        pixel_um=recorded.calibration.pixel_um if recorded else None,
         links={"Dagster": f"{settings.ui_url}/assets/timelapse_report?partition={name}"},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(written.report)),
             "abnormal cells": int(cell_anomalies["abnormal"].sum() or 0),
-            "film strips": len(strips),
+            "strips": len(strips),
             "page (kB)": written.page_bytes / 1000,
             "overview": picture(written.overview.read_bytes(), f"Abnormal windows of {name}"),
         }
     )
 
 
-STRIPS = 20  # cells whose film strips are cut for the page
+STRIPS = 20  # cells whose strips are cut for the page
 
 
 @dg.asset(
@@ -238,7 +240,7 @@ def dry_mass_experiment(
 ) -> dg.MaterializeResult:
     """One of the paper's three experiments: one culture, one against another, normal against altered; baselines beside it."""
     from plate_assets.dry_mass.figures import roc_figure
-    from plate_assets.workflows.experiments import conduct
+    from plate_assets.workflows.dry_mass.experiments import conduct
 
     prepare_arithmetic(settings.threads)
     found = conduct(

@@ -30,8 +30,8 @@ def morning_page(
 ) -> dg.MaterializeResult:
     """What arrived, what was called, what failed and why, what waits: one page, and in short to the webhook."""
     from plate_assets.orchestration.night_review import review_night
-    from plate_assets.workflows.morning import tell_webhook, write_morning
-    from plate_assets.workflows.notify import NotifyError
+    from plate_assets.workflows.night.morning import tell_webhook, write_morning
+    from plate_assets.workflows.night.notify import NotifyError
 
     until = datetime.now(UTC)
     night = review_night(context.instance, settings, storage, registry, until - timedelta(hours=config.hours), until)
@@ -49,7 +49,7 @@ def morning_page(
             "page": dg.MetadataValue.path(str(page)),
             "arrived": len(night.arrived),
             "called": len(night.called),
-            "abnormal cells": sum(film.n_abnormal for film in night.films),
+            "abnormal cells": sum(timelapse.n_abnormal for timelapse in night.timelapses),
             "drifting lines": len(night.alarms),
             "drifted": len(night.drifted),
             "failed": len(night.failed),

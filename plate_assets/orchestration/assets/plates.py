@@ -10,7 +10,7 @@ from plate_assets.orchestration.arrivals_ledger import SIGNATURE_TAG, place_of
 from plate_assets.orchestration.metadata import described, missing_list, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import read_options
+from plate_assets.orchestration.workflow_options import read_options
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition
 from plate_assets.plates.tables import ILLUMINATION, IMAGE_QUALITY
 from plate_assets.settings import Settings
@@ -38,7 +38,7 @@ def acquisition(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One visit of the microscope to one plate: its images, what is missing, and the fingerprint of its bytes."""
-    from plate_assets.workflows.ingest import ingest, require_unchanged, require_whole
+    from plate_assets.workflows.intake.ingest import ingest, require_unchanged, require_whole
 
     given = (UPath(config.folder), config.timepoint or None) if config.folder else None
     folder, timepoint = given or place_of(storage, settings, context.partition_key)
@@ -82,7 +82,7 @@ def acquisition(
 def image_quality(context: dg.AssetExecutionContext, acquisition: KnownAcquisition) -> dg.MaterializeResult:
     """One row for each image: focus, saturation, light, emptiness, and the reasons for every flag; with the plate's mosaic."""
     from plate_assets.plates.mosaic import plate_mosaic
-    from plate_assets.workflows.ingest import measure_quality
+    from plate_assets.workflows.intake.ingest import measure_quality
 
     quality = measure_quality(acquisition.acquisition, progress=said(context, "images measured"))
     flagged = quality.filter(pl.col("flagged"))
@@ -110,7 +110,7 @@ def illumination(
 ) -> dg.MaterializeResult:
     """How evenly each channel is lit, before and after its profile; the settings say whether images are corrected by it."""
     from plate_assets.plates.light_figure import illumination_figure
-    from plate_assets.workflows.illumination import measure_illumination
+    from plate_assets.workflows.intake.illumination import measure_illumination
 
     table = measure_illumination(acquisition.acquisition, progress=said(context, "channels measured"))
     rows = table.select("Metadata_Channel", "source", "n_images", "falloff_before", "falloff_after").iter_rows()

@@ -11,9 +11,9 @@ from plate_assets.orchestration.assets.registry import champion
 from plate_assets.orchestration.metadata import described, picture, reasons_list, said
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import bundle_of, call_settings
 from plate_assets.orchestration.stored_plates import drift_of, fields_of
 from plate_assets.orchestration.tags import DECISIONS_TAG, MODEL_TAG, version_tag
+from plate_assets.orchestration.workflow_options import bundle_of, call_settings
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -38,8 +38,8 @@ def patches(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One row for each tile of each well, with its pixels: what the detector sees."""
-    from plate_assets.workflows.patches import cut_patches
-    from plate_assets.workflows.score import plate_map_for
+    from plate_assets.workflows.precipitation.patches import cut_patches
+    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
@@ -62,8 +62,8 @@ def growth(
 ) -> dg.MaterializeResult:
     """One row for each well: how much of it is covered with cells, without labels."""
     from plate_assets.precipitation.figures import plate_heatmap
-    from plate_assets.workflows.growth import growth_table
-    from plate_assets.workflows.score import plate_map_for
+    from plate_assets.workflows.precipitation.growth import growth_table
+    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
@@ -97,7 +97,7 @@ def patch_scores(
 ) -> dg.MaterializeResult:
     """One row for each tile: what the champion says of it, with the detector's map beside the table."""
     from plate_assets.precipitation.detector import Detector
-    from plate_assets.workflows.score import blocks_of, model_facts, score_blocks
+    from plate_assets.workflows.precipitation.score import blocks_of, model_facts, score_blocks
 
     prepare_arithmetic(settings.threads)
     version = registry.version_of(settings.model)
@@ -119,8 +119,8 @@ def well_scores(
     """One row for each well: its score, its quality, and whether it counts."""
     from plate_assets.plates.tables import EXCLUSIONS
     from plate_assets.precipitation.figures import plate_heatmap
-    from plate_assets.workflows.calls import score_wells
-    from plate_assets.workflows.score import decisions_fingerprint, plate_map_for
+    from plate_assets.workflows.precipitation.calls import score_wells
+    from plate_assets.workflows.precipitation.score import decisions_fingerprint, plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     exclusions = read_rows(storage.exclusions, EXCLUSIONS)
@@ -155,7 +155,7 @@ def quadruplet_calls(
     """One row for each condition: its score, how isolated it is among the reference plates, and the call."""
     from plate_assets.precipitation.figures import anomaly_histogram
     from plate_assets.precipitation.quadruplets import call_quadruplets, withhold_calls
-    from plate_assets.workflows.score import reference_of
+    from plate_assets.workflows.precipitation.score import reference_of
 
     calling = call_settings(settings)
     reference = reference_of(bundle_of(registry, settings, well_scores["model_version"][0])) if well_scores.height else None
@@ -179,7 +179,7 @@ def quadruplet_calls(
 @dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.LAYOUT_EFFECTS))
 def layout_effects(well_scores: pl.DataFrame, growth: pl.DataFrame) -> dg.MaterializeResult:
     """Do the edge, the rows or the columns of the plate move score and growth? Controls apart."""
-    from plate_assets.workflows.score import layout_effects_of
+    from plate_assets.workflows.precipitation.score import layout_effects_of
 
     effects = layout_effects_of(well_scores, growth)
     strong = effects.filter(pl.col("p_value") < 0.01)
@@ -204,8 +204,8 @@ def plate_report(
     registry: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """One self-contained page for a plate, with its heat-map and its tables as CSV."""
-    from plate_assets.workflows.report import heatmap_thumbnail_of, write_report
-    from plate_assets.workflows.score import ScoredPlate, model_facts, plate_map_for
+    from plate_assets.workflows.precipitation.report import heatmap_thumbnail_of, write_report
+    from plate_assets.workflows.precipitation.score import ScoredPlate, model_facts, plate_map_for
 
     version = well_scores["model_version"][0] if well_scores.height else "none"
     bundle = bundle_of(registry, settings, version)

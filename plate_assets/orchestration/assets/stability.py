@@ -51,7 +51,7 @@ def stability_study(
     """Quality against severity for every corruption, missed drift, and the online test's AUC beside the thesis's tables."""
     from plate_assets.drift.stability.alarms import OfflineTrial, OnlineTrial
     from plate_assets.storage.models import bundle_version
-    from plate_assets.workflows import stability
+    from plate_assets.workflows.drift import stability
 
     prepare_arithmetic(settings.threads)
     in_force = registry.champion()

@@ -10,9 +10,9 @@ from plate_assets.dry_mass import tables
 from plate_assets.orchestration.metadata import described, said
 from plate_assets.orchestration.partitions import timelapses
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.settings_use import phase_settings
-from plate_assets.orchestration.stored_films import film_of, folder_of, made_before, settings_print
+from plate_assets.orchestration.stored_timelapses import folder_of, made_before, settings_print, timelapse_of
 from plate_assets.orchestration.tags import FILES_TAG, SETTINGS_TAG
+from plate_assets.orchestration.workflow_options import phase_settings
 from plate_assets.settings import Settings
 
 _of_timelapse: dict[str, Any] = {
@@ -23,7 +23,7 @@ _of_timelapse: dict[str, Any] = {
 @dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.TIMELAPSE_FILES))
 def timelapse(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
     """The files of a time-lapse as it lies there: frames with or without outlines, or tracks that were made elsewhere."""
-    from plate_assets.workflows.timelapse_folders import look_into
+    from plate_assets.workflows.dry_mass.timelapse_folders import look_into
 
     found = look_into(UPath(settings.timelapses_root) / context.partition_key, phase_settings(settings))
     return dg.MaterializeResult(
@@ -47,15 +47,16 @@ def phase_frames(
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
-    """One row for each frame: its time, and the background and tilt that are removed from it. Of a film that grew, new ones."""
-    from plate_assets.workflows.timelapse import phase_frames as measure
+    """One row for each frame: its time, and the background and tilt that are removed from it. Of a time-lapse that grew, new
+    ones."""
+    from plate_assets.workflows.dry_mass.timelapse import phase_frames as measure
 
-    film = film_of(timelapse, settings)
-    if film is None:
+    recorded = timelapse_of(timelapse, settings)
+    if recorded is None:
         return dg.MaterializeResult(value=tables.PHASE_FRAMES.empty(), metadata={"frames": "none: tracks made elsewhere"})
-    tags = {SETTINGS_TAG: settings_print(film.folder)}
+    tags = {SETTINGS_TAG: settings_print(recorded.folder)}
     known = made_before(context, storage, tags)
-    table = measure(film.frames, film.folder.settings, known, said(context, "frames"), context.partition_key)
+    table = measure(recorded.frames, recorded.folder.settings, known, said(context, "frames"), context.partition_key)
     faults = table.filter(pl.col("reasons") != "")
     return dg.MaterializeResult(
         value=table,
@@ -63,9 +64,9 @@ def phase_frames(
             "frames": table.height,
             "new frames": table.height - (known.height if known is not None else 0),
             "hours": float(table["time_h"].max() or 0.0),  # pyright: ignore[reportArgumentType]
-            "unit": film.calibration.unit,
-            "pixel size (µm)": film.calibration.pixel_um or "unknown",
-            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(film.calibration.sources.items())),
+            "unit": recorded.calibration.unit,
+            "pixel size (µm)": recorded.calibration.pixel_um or "unknown",
+            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(recorded.calibration.sources.items())),
             "median noise (file's values)": float(table["noise"].median() or 0.0),  # pyright: ignore[reportArgumentType]
             "frames with a reason": faults.height,
             "first reason": faults["reasons"][0] if faults.height else "none",
@@ -83,15 +84,15 @@ def cell_masks(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One row for each cell of each frame: outline, area and dry mass, by watershed or by the outlines that came with it."""
-    from plate_assets.workflows.timelapse import cell_masks as measure
+    from plate_assets.workflows.dry_mass.timelapse import cell_masks as measure
 
-    film = film_of(timelapse, settings)
-    if film is None:
+    recorded = timelapse_of(timelapse, settings)
+    if recorded is None:
         return dg.MaterializeResult(value=tables.CELL_MASKS.empty(), metadata={"cells": "none: tracks made elsewhere"})
-    tags = {SETTINGS_TAG: settings_print(film.folder)}
+    tags = {SETTINGS_TAG: settings_print(recorded.folder)}
     table = measure(
-        film.frames, phase_frames, film.folder.settings, film.calibration, film.given, made_before(context, storage, tags),
-        said(context, "frames"),
+        recorded.frames, phase_frames, recorded.folder.settings, recorded.calibration, recorded.given, made_before(context,
+        storage, tags), said(context, "frames"),
     )  # fmt: skip
     return dg.MaterializeResult(
         value=table,
@@ -100,7 +101,7 @@ def cell_masks(
             "cells a frame": table.height / max(phase_frames.height, 1),
             "at the border": int(table["at_edge"].sum()),
             "saturated": int(table["saturated"].sum()),
-            "unit": film.calibration.unit,
+            "unit": recorded.calibration.unit,
         },
         tags=tags,
     )
@@ -115,8 +116,8 @@ def cell_tracks(
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """One row for each cell in each frame with its track and its mother, linked here or read from a table."""
-    from plate_assets.workflows.timelapse import cell_tracks as link
-    from plate_assets.workflows.timelapse_folders import read_tracks
+    from plate_assets.workflows.dry_mass.timelapse import cell_tracks as link
+    from plate_assets.workflows.dry_mass.timelapse_folders import read_tracks
 
     folder = folder_of(timelapse, settings)
     remarks: tuple[str, ...] = ()

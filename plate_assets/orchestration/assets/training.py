@@ -47,7 +47,7 @@ def training_sample(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """Tiles of the inner well (Yasuno's training geometry), spread over plates and wells, without what people excluded."""
-    from plate_assets.workflows.training_data import sample_acquisitions
+    from plate_assets.workflows.precipitation.training_data import sample_acquisitions
 
     chosen = config.acquisitions or sorted(materialised_acquisitions(context.instance))
     acquisitions = (
@@ -88,8 +88,8 @@ def embedding_model(
     Conditions that an expert judged give coarse classes; where none of the sampled plates was judged, two views of a tile do.
     """
     from plate_assets.precipitation.figures import training_curves
-    from plate_assets.workflows.labelling import expert_labels_in_force, seed_labels
-    from plate_assets.workflows.training_data import train_embedding
+    from plate_assets.workflows.precipitation.labelling import expert_labels_in_force, seed_labels
+    from plate_assets.workflows.precipitation.training_data import train_embedding
 
     prepare_arithmetic(settings.threads)
     sampled = training_sample.table["acquisition"].unique().sort()
@@ -129,7 +129,7 @@ def patch_embeddings(
 ) -> dg.MaterializeResult:
     """The vector of each tile of an acquisition under the embedding model."""
     from plate_assets.storage.models import bundle_version
-    from plate_assets.workflows.training_data import embed
+    from plate_assets.workflows.precipitation.training_data import embed
 
     prepare_arithmetic(settings.threads)
     version = bundle_version(storage.model("embedding_model"))
@@ -155,7 +155,7 @@ def patch_map(
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Every tile of the sample on one t-SNE map of its embedding."""
-    from plate_assets.workflows.training_data import map_tiles
+    from plate_assets.workflows.precipitation.training_data import map_tiles
 
     prepare_arithmetic(settings.threads)
     table = map_tiles(training_sample, embedding_model, config.perplexity, config.seed, said(context, "tiles embedded"))
@@ -236,8 +236,8 @@ def precipitation_detector(
     registry: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """FCDD on one backbone, registered in MLflow as challenger with its curves, thresholds and reference scores."""
-    from plate_assets.workflows.labelling import expert_labels_in_force
-    from plate_assets.workflows.register import TrainingRequest, train_and_register
+    from plate_assets.workflows.precipitation.labelling import expert_labels_in_force
+    from plate_assets.workflows.precipitation.registration import TrainingRequest, train_and_register
 
     prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)
@@ -292,8 +292,8 @@ def detector_comparison(
     registry: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """Every detector's newest version against the experts' labels: the threshold for a plate comes from the other plates."""
-    from plate_assets.workflows.compare import compare_detectors
-    from plate_assets.workflows.labelling import expert_labels_in_force
+    from plate_assets.workflows.precipitation.compare import compare_detectors
+    from plate_assets.workflows.precipitation.labelling import expert_labels_in_force
 
     prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)

@@ -28,8 +28,8 @@ class FrameError(ValueError):
 class Timelapse:
     """A time-lapse before its pixels are read.
 
-    where: the folder or file, for messages. names: file, page or group of each frame; they stay as they are when a film that is
-    running grows. hours: (count,) since the first frame, None where nothing tells.
+    where: the folder or file, for messages. names: file, page or group of each frame; they stay as they are when a time-lapse
+    that is running grows. hours: (count,) since the first frame, None where nothing tells.
     unit: `rad` or `nm` where the format itself fixes it. sources: where hours, pixel size, wavelength and unit come from.
     """
 

@@ -119,7 +119,7 @@ class LabelImages:
 
 
 def open_outlines(path: UPath | Path, frames: Timelapse) -> GivenOutlines:
-    """Outlines of a film: an ImageJ ROI archive (`.zip`), or label images (a TIFF stack or a folder of TIFFs).
+    """Outlines of a time-lapse: an ImageJ ROI archive (`.zip`), or label images (a TIFF stack or a folder of TIFFs).
 
     Raises OutlineError where they are of another kind or belong to other frames.
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png, stretched
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png, stretched
 
 N_COLOURS = 15
 OUTLIERS = "#ff0000"

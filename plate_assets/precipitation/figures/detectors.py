@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from plate_assets.learning.metrics import Confusion, auc, roc_curve
-from plate_assets.plates.canvas import INK, QUIET, new_figure, png
+from plate_assets.pages.canvas import INK, QUIET, new_figure, png
 
 if TYPE_CHECKING:
     from plate_assets.precipitation.growth import GrowthContour

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from plate_assets.plates.canvas import INK, new_figure, png, stretched
+from plate_assets.pages.canvas import INK, new_figure, png, stretched
 from plate_assets.plates.layout import PlateFormat, row_letters
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The plate report: one self-contained HTML page, a heat-map as PNG, and what both are drawn from.
 
 Belongs here: what a scientist sees of one plate at one time point. Not here: where the tables and pictures come from
-(`workflows.report`), figures of a model (`evaluation`), the page of the night (`morning`).
+(`workflows.precipitation.report`), figures of a model (`evaluation`), the page of the night (`morning`).
 """
 
 from plate_assets.precipitation.report.heatmap import heatmap_png, heatmap_thumbnail

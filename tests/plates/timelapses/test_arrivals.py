@@ -8,7 +8,7 @@ from upath import UPath
 from plate_assets.plates.listing import ListingError
 from plate_assets.plates.timelapses.arrivals import SeenTimelapse, decide_timelapses, grown_timelapses, scan_timelapses
 
-FILM = SeenTimelapse("F1", "s1")
+TIMELAPSE = SeenTimelapse("F1", "s1")
 
 
 def test_a_folder_is_let_in_when_it_has_stayed_the_same_for_long_enough():
@@ -26,12 +26,12 @@ def test_a_copy_that_goes_on_is_waited_for_however_long_it_stays_the_same():
 
 
 def test_a_known_one_is_never_let_in_again_and_one_that_differs_by_case_is_told():
-    decision = decide_timelapses([FILM, SeenTimelapse("f1", "s")], {"F1"}, {"F1": ("s1", 5), "f1": ("s", 5)}, 2)
+    decision = decide_timelapses([TIMELAPSE, SeenTimelapse("f1", "s")], {"F1"}, {"F1": ("s1", 5), "f1": ("s", 5)}, 2)
     assert not decision.start and "rename one" in (decision.broken[0].error or "")
 
 
 def test_one_that_has_grown_since_it_was_measured_is_due():
-    grown = grown_timelapses([FILM, SeenTimelapse("F2", "s9"), SeenTimelapse("F3", "new")], {"F1": "s1", "F2": "s8"})
+    grown = grown_timelapses([TIMELAPSE, SeenTimelapse("F2", "s9"), SeenTimelapse("F3", "new")], {"F1": "s1", "F2": "s8"})
     assert [each.name for each in grown] == ["F2"]
 
 
@@ -50,16 +50,16 @@ def test_everything_that_stays_is_let_in_once(seen, settle_looks):
 
 
 def test_the_folder_is_looked_at_as_it_is(tmp_path):
-    (tmp_path / "film").mkdir()
-    (tmp_path / "film" / "a.tif").write_bytes(b"1")
+    (tmp_path / "time-lapse").mkdir()
+    (tmp_path / "time-lapse" / "a.tif").write_bytes(b"1")
     (tmp_path / "copying").mkdir()
     (tmp_path / "copying" / "a.tif.part").write_bytes(b"1")
     (tmp_path / "a b").mkdir()
     (tmp_path / "loose.csv").write_bytes(b"1")
     (tmp_path / "known").mkdir()
     seen = {each.name: each for each in scan_timelapses(UPath(tmp_path), {"known"})}
-    assert set(seen) == {"film", "copying", "a b", "loose.csv"}
-    assert seen["film"].error is None and seen["copying"].copying
+    assert set(seen) == {"time-lapse", "copying", "a b", "loose.csv"}
+    assert seen["time-lapse"].error is None and seen["copying"].copying
     assert "cannot name" in seen["a b"].error and "folder of its own" in seen["loose.csv"].error
 
 

@@ -8,7 +8,7 @@ from plate_assets.plates.timelapses.folder import TimelapseError, sort_files, to
 
 
 def listed(*paths: str) -> Listing:
-    return Listing(UPath("/films/F1"), [Entry(path, 10, 0) for path in paths])
+    return Listing(UPath("/time-lapses/F1"), [Entry(path, 10, 0) for path in paths])
 
 
 def test_images_beside_an_archive_are_frames_with_outlines():
@@ -28,7 +28,7 @@ def test_an_archive_alone_is_a_time_lapse_of_phasics():
 
 def test_tables_count_only_where_there_are_no_images():
     assert sort_files(listed("spots.csv", "edges.csv")).kind == "tracks"
-    both = sort_files(listed("film.tif", "tracks.csv"))
+    both = sort_files(listed("time-lapse.tif", "tracks.csv"))
     assert both.kind == "frames" and both.unused == ("tracks.csv",)
 
 

@@ -80,8 +80,8 @@ def test_a_stack_gives_its_pages_as_they_are_stored(tmp_path, dtype, how):
     if dtype == np.float32 and how.get("predictor"):
         how = {"compression": "zlib"}
     pages = np.stack([image(number, dtype=dtype) for number in range(5)])
-    tifffile.imwrite(tmp_path / "film.tif", pages, photometric="minisblack", **how)
-    frames = open_timelapse(tmp_path / "film.tif", interval_min=10)
+    tifffile.imwrite(tmp_path / "time-lapse.tif", pages, photometric="minisblack", **how)
+    frames = open_timelapse(tmp_path / "time-lapse.tif", interval_min=10)
     assert (frames.count, frames.shape, frames.dtype) == (5, (12, 16), dtype)
     assert frames.full_scale == {np.uint8: 255, np.uint16: 65535, np.float32: None}[dtype]
     for number in (4, 0, 2):
@@ -92,13 +92,13 @@ def test_a_stack_gives_its_pages_as_they_are_stored(tmp_path, dtype, how):
 def test_imagej_tells_interval_and_pixel_size(tmp_path):
     pages = np.stack([image(number) for number in range(3)])
     about = {"axes": "TYX", "finterval": 360.0, "unit": "um"}
-    tifffile.imwrite(tmp_path / "film.tif", pages, imagej=True, resolution=(2.5, 2.5), metadata=about)
-    frames = open_timelapse(tmp_path / "film.tif")
+    tifffile.imwrite(tmp_path / "time-lapse.tif", pages, imagej=True, resolution=(2.5, 2.5), metadata=about)
+    frames = open_timelapse(tmp_path / "time-lapse.tif")
     assert frames.hours is not None and frames.hours.tolist() == pytest.approx([0, 0.1, 0.2])
     assert frames.pixel_um == pytest.approx(0.4)
     assert frames.sources == {"hours": "ImageJ", "pixel_um": "TIFF"}
     assert (frames.read(2) == pages[2]).all()
-    again = open_timelapse(tmp_path / "film.tif", interval_min=5)
+    again = open_timelapse(tmp_path / "time-lapse.tif", interval_min=5)
     assert again.hours is not None and again.hours[1] == pytest.approx(5 / 60)
     assert again.sources["hours"] == "setting; ImageJ says 6 min"
 
@@ -106,10 +106,10 @@ def test_imagej_tells_interval_and_pixel_size(tmp_path):
 def test_ome_tells_increment_planes_and_channels(tmp_path):
     pages = np.stack([[image(10 * number), image(10 * number + 1)] for number in range(3)])
     about = {"axes": "TCYX", "TimeIncrement": 10, "TimeIncrementUnit": "min", "PhysicalSizeX": 0.65, "PhysicalSizeY": 0.65}
-    tifffile.imwrite(tmp_path / "film.ome.tif", pages, metadata=about)
+    tifffile.imwrite(tmp_path / "time-lapse.ome.tif", pages, metadata=about)
     with pytest.raises(FrameError, match="2 channels: say which holds the phase"):
-        open_timelapse(tmp_path / "film.ome.tif")
-    frames = open_timelapse(tmp_path / "film.ome.tif", channel=1)
+        open_timelapse(tmp_path / "time-lapse.ome.tif")
+    frames = open_timelapse(tmp_path / "time-lapse.ome.tif", channel=1)
     assert (frames.read(2) == pages[2, 1]).all()
     assert frames.hours is not None and frames.hours.tolist() == pytest.approx([0, 1 / 6, 2 / 6])
     assert frames.sources["hours"] == "OME TimeIncrement" and frames.pixel_um == pytest.approx(0.65)
@@ -120,13 +120,13 @@ def test_ome_tells_increment_planes_and_channels(tmp_path):
 )
 def test_times_of_planes_count_from_the_first_and_must_go_forward(tmp_path, seconds, fine):
     about = {"axes": "TYX", "Plane": {"DeltaT": list(seconds), "DeltaTUnit": ["s"] * 3}}
-    tifffile.imwrite(tmp_path / "film.ome.tif", np.stack([image(n) for n in range(3)]), metadata=about)
+    tifffile.imwrite(tmp_path / "time-lapse.ome.tif", np.stack([image(n) for n in range(3)]), metadata=about)
     if fine:
-        hours = open_timelapse(tmp_path / "film.ome.tif").hours
+        hours = open_timelapse(tmp_path / "time-lapse.ome.tif").hours
         assert hours is not None and hours.tolist() == pytest.approx([0, 0.1, 740 / 3600])
     else:
         with pytest.raises(FrameError, match="frame . .page .. is of .* times must go forward"):
-            open_timelapse(tmp_path / "film.ome.tif")
+            open_timelapse(tmp_path / "time-lapse.ome.tif")
 
 
 def test_frames_of_another_size_or_type_are_named(tmp_path):
@@ -176,15 +176,15 @@ def test_a_file_that_is_cut_off_is_named(tmp_path, keep):
 def test_a_stack_that_is_cut_off_is_refused(tmp_path):
     pages = np.stack([image(number) for number in range(5)])
     for how in ({}, {"imagej": True}, {"compression": "zlib"}):
-        tifffile.imwrite(tmp_path / "film.tif", pages, **how)
-        whole = (tmp_path / "film.tif").read_bytes()
-        (tmp_path / "film.tif").write_bytes(whole[: len(whole) * 2 // 3])
-        with pytest.raises(FrameError, match="film.tif"):
-            open_timelapse(tmp_path / "film.tif")
+        tifffile.imwrite(tmp_path / "time-lapse.tif", pages, **how)
+        whole = (tmp_path / "time-lapse.tif").read_bytes()
+        (tmp_path / "time-lapse.tif").write_bytes(whole[: len(whole) * 2 // 3])
+        with pytest.raises(FrameError, match="time-lapse.tif"):
+            open_timelapse(tmp_path / "time-lapse.tif")
 
 
 def test_a_size_beyond_memory_is_refused_before_it_is_taken(tmp_path):
-    path = tmp_path / "film.tif"
+    path = tmp_path / "time-lapse.tif"
     tifffile.imwrite(path, image(1))
     with tifffile.TiffFile(path, mode="r+") as tiff:
         tiff.pages.first.tags["ImageWidth"].overwrite(4_000_000)
@@ -211,8 +211,8 @@ def test_colours_bits_and_further_axes_are_refused(tmp_path):
 def test_pixels_that_are_not_finite_are_counted_and_named(tmp_path):
     pages = np.zeros((2, 8, 8), np.float32)
     pages[1, 2, 3:5] = np.nan, np.inf
-    tifffile.imwrite(tmp_path / "film.tif", pages, photometric="minisblack")
-    frames = open_timelapse(tmp_path / "film.tif")
+    tifffile.imwrite(tmp_path / "time-lapse.tif", pages, photometric="minisblack")
+    frames = open_timelapse(tmp_path / "time-lapse.tif")
     assert (frames.read(0) == 0).all()
     with pytest.raises(FrameError, match="frame 2 of 2 .* has 2 pixels that are not finite"):
         frames.read(1)
@@ -223,8 +223,8 @@ def test_what_is_no_time_lapse_is_said(tmp_path):
         (tmp_path / "gone", "not there"),
         (tmp_path, "holds no file"),
         (tmp_path / "notes.txt", "no TIFF, HDF5"),
-        (tmp_path / "film.zip", "no zip archive"),
-        (tmp_path / "film.tif", "cannot be read as TIFF"),
+        (tmp_path / "time-lapse.zip", "no zip archive"),
+        (tmp_path / "time-lapse.tif", "cannot be read as TIFF"),
     ):
         if path.suffix:
             path.write_text("nothing of the kind")
@@ -250,9 +250,9 @@ def test_several_images_in_each_of_several_files_are_refused(tmp_path):
 
 def test_hdf5_without_h5py_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    (tmp_path / "film.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "time-lapse.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(FrameError, match="pip install h5py"):
-        open_timelapse(tmp_path / "film.h5")
+        open_timelapse(tmp_path / "time-lapse.h5")
 
 
 def qpimage_file(path, count, group="qpi_{}", shape=(6, 7), **attributes):
@@ -269,7 +269,7 @@ def qpimage_file(path, count, group="qpi_{}", shape=(6, 7), **attributes):
 
 def test_a_qpimage_series_gives_phase_less_its_backgrounds_with_times_and_scale(tmp_path):
     about = {"pixel size": 0.25e-6, "wavelength": 633e-9, "time": [float(600 * number) for number in range(11)]}
-    frames = open_timelapse(qpimage_file(tmp_path / "film.h5", 11, **about))
+    frames = open_timelapse(qpimage_file(tmp_path / "time-lapse.h5", 11, **about))
     assert (frames.count, frames.unit, frames.shape) == (11, "rad", (6, 7))
     assert frames.pixel_um == pytest.approx(0.25) and frames.wavelength_nm == pytest.approx(633)
     assert frames.hours is not None and frames.hours[10] == pytest.approx(10 / 6)
@@ -278,7 +278,7 @@ def test_a_qpimage_series_gives_phase_less_its_backgrounds_with_times_and_scale(
 
 
 def test_a_qpimage_series_with_a_hole_or_two_scales_is_refused(tmp_path):
-    path = qpimage_file(tmp_path / "film.h5", 3)
+    path = qpimage_file(tmp_path / "time-lapse.h5", 3)
     with h5py.File(path, "a") as file:
         del file["qpi_1"]
     with pytest.raises(FrameError, match="qpi_1 is missing"):
@@ -346,24 +346,24 @@ def test_a_fingerprint_is_the_pixels_and_their_type_and_nothing_else(row, column
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_threads_that_read_one_stack_get_the_frames_that_they_ask_for(tmp_path, compression):
     pages = np.stack([image(number, (40, 60)) for number in range(60)])
-    tifffile.imwrite(tmp_path / "film.tif", pages, photometric="minisblack", compression=compression)
-    frames = open_timelapse(tmp_path / "film.tif")
+    tifffile.imwrite(tmp_path / "time-lapse.tif", pages, photometric="minisblack", compression=compression)
+    frames = open_timelapse(tmp_path / "time-lapse.tif")
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(frames.read, list(range(60)) * 4))
     assert all((frame == pages[number % 60]).all() for number, frame in enumerate(found))
 
 
-def test_a_film_that_grows_keeps_the_names_and_times_of_its_frames(tmp_path):
+def test_a_timelapse_that_grows_keeps_the_names_and_times_of_its_frames(tmp_path):
     for count in (1, 2, 9, 12):
         frames = open_timelapse(series(tmp_path, range(1, count + 1), "t{}.tif"), interval_min=10)
         assert frames.names == tuple(f"t{number}.tif" for number in range(1, count + 1))
         assert frames.hours is not None and frames.hours.tolist() == pytest.approx(np.arange(count) / 6)
 
 
-def test_outlines_beside_an_hdf5_film_are_not_its_frames(tmp_path):
-    qpimage_file(tmp_path / "film.h5", 2)
+def test_outlines_beside_an_hdf5_timelapse_are_not_its_frames(tmp_path):
+    qpimage_file(tmp_path / "time-lapse.h5", 2)
     (tmp_path / "rois.zip").write_bytes(b"PK")
     assert open_timelapse(tmp_path).count == 2
-    qpimage_file(tmp_path / "film2.h5", 2)
+    qpimage_file(tmp_path / "timelapse2.h5", 2)
     with pytest.raises(FrameError, match="holds 2 hdf5 files"):
         open_timelapse(tmp_path)

@@ -77,16 +77,16 @@ def test_label_images_are_outlines_and_must_fit_the_frames(tmp_path):
     labels = np.zeros((3, 8, 9), np.uint16)
     labels[1, 2:4, 3:7] = 300
     tifffile.imwrite(tmp_path / "labels.tif", labels, photometric="minisblack")
-    tifffile.imwrite(tmp_path / "film.tif", np.zeros((3, 8, 9), np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "time-lapse.tif", np.zeros((3, 8, 9), np.uint8), photometric="minisblack")
     tifffile.imwrite(tmp_path / "short.tif", np.zeros((2, 8, 9), np.uint8), photometric="minisblack")
     tifffile.imwrite(tmp_path / "real.tif", np.zeros((3, 8, 9), np.float32), photometric="minisblack")
-    given_outlines = open_outlines(tmp_path / "labels.tif", open_timelapse(tmp_path / "film.tif"))
+    given_outlines = open_outlines(tmp_path / "labels.tif", open_timelapse(tmp_path / "time-lapse.tif"))
     assert [len(given_outlines.read(frame)) for frame in range(3)] == [0, 1, 0]
     assert given_outlines.read(1).names.tolist() == [300] and given_outlines.read(1).areas().tolist() == [8]
     with pytest.raises(OutlineError, match="3 label images of 9 × 8 px, and there are 2 frames"):
         open_outlines(tmp_path / "labels.tif", open_timelapse(tmp_path / "short.tif"))
     with pytest.raises(OutlineError, match="float32"):
-        open_outlines(tmp_path / "real.tif", open_timelapse(tmp_path / "film.tif"))
+        open_outlines(tmp_path / "real.tif", open_timelapse(tmp_path / "time-lapse.tif"))
     with pytest.raises(OutlineError, match="labels are float32"):
         LabelImages(open_timelapse(tmp_path / "real.tif"), (8, 9), 3)
 

@@ -117,7 +117,7 @@
   }
 
   function drawCurve(cell, fact, hours) {
-    const place = chart(byId("curve"), 270, hours, { range: range(cell.mass) }, "hours since the film began", facts.label,
+    const place = chart(byId("curve"), 270, hours, { range: range(cell.mass) }, "hours since the time-lapse began", facts.label,
       "Dry mass of the cell over time");
     shade(place, cell);
     line(place, "curve", cell.mass, cell.start_h, cell.step_h);
@@ -138,7 +138,7 @@
     const box = byId("errors");
     if (!known.length) { box.replaceChildren(element("p", "notice", "No window without a gap.")); return null; }
     const low = Math.min(facts.threshold, ...known) / 1.4, high = Math.max(facts.threshold, ...known) * 1.4;
-    const place = chart(box, 170, hours, { range: [low, high], log: true }, "hours since the film began", "error",
+    const place = chart(box, 170, hours, { range: [low, high], log: true }, "hours since the time-lapse began", "error",
       "Error of each window with the threshold");
     shade(place, cell);
     const start = cell.start_h + facts.input_h, tau = place.y(facts.threshold);
@@ -161,7 +161,7 @@
     const step = facts.window_h / worst.mass.length, ahead = worst.start_h + facts.input_h;
     const x = [worst.start_h, worst.start_h + facts.window_h];
     const every = worst.mass.concat(worst.target, worst.forecast, worst.persistence, worst.linear);
-    const place = chart(byId("forecast-plot"), 240, x, { range: range(every) }, "hours since the film began; shaded: the 10 h that are forecast",
+    const place = chart(byId("forecast-plot"), 240, x, { range: range(every) }, "hours since the time-lapse began; shaded: the 10 h that are forecast",
       facts.label, "Forecast of the worst window against what was measured");
     drawn(place.back, "rect", { class: "ahead", x: place.x(ahead), y: TOP, width: place.x(x[1]) - place.x(ahead), height: place.bottom - TOP });
     line(place, "curve thin", worst.mass, worst.start_h, step);
@@ -212,7 +212,7 @@
     if (!block) return;
     const found = JSON.parse(block.textContent);
     byId("strip-picture").src = found.src;
-    byId("strip-picture").alt = "Film strip of cell " + path;
+    byId("strip-picture").alt = "Strip of cell " + path;
     byId("strip-words").textContent = found.words;
   }
 
@@ -254,8 +254,8 @@
     drawStrip(path);
     drawCharts();
     command();
-    document.querySelectorAll("tr.here, .film-row.here").forEach((row) => row.classList.remove("here"));
-    document.querySelectorAll('tr[data-cell="' + path + '"], .film-row[data-cell="' + path + '"]').forEach((row) => row.classList.add("here"));
+    document.querySelectorAll("tr.here, .timelapse-row.here").forEach((row) => row.classList.remove("here"));
+    document.querySelectorAll('tr[data-cell="' + path + '"], .timelapse-row[data-cell="' + path + '"]').forEach((row) => row.classList.add("here"));
     byId("before").disabled = !neighbour(-1);
     byId("after").disabled = !neighbour(1);
     history.replaceState(null, "", "#cell-" + path);
@@ -283,7 +283,7 @@
     if (from === "list") {
       row.querySelector("button.link").focus({ preventScroll: true });
       if (matchMedia("(max-width: 1100px)").matches) byId("detail").scrollIntoView();
-    } else if (from === "film") {
+    } else if (from === "timelapse") {
       byId("detail").scrollIntoView({ block: "start" });
       byId("detail-title").focus({ preventScroll: true });
     }
@@ -296,7 +296,7 @@
   }
 
   function rove(mark) {
-    document.querySelectorAll('.film-row[tabindex="0"]').forEach((other) => other.setAttribute("tabindex", "-1"));
+    document.querySelectorAll('.timelapse-row[tabindex="0"]').forEach((other) => other.setAttribute("tabindex", "-1"));
     mark.setAttribute("tabindex", "0");
   }
 
@@ -366,20 +366,20 @@
     if (head && at.closest("button")) { sortBy(head); return; }
     const mark = at.closest("[data-cell]");
     if (!mark) return;
-    const film = mark.classList.contains("film-row");
-    if (film) rove(mark);
-    open(mark.dataset.cell, film ? "film" : "list");
+    const ofRow = mark.classList.contains("timelapse-row");
+    if (ofRow) rove(mark);
+    open(mark.dataset.cell, ofRow ? "timelapse" : "list");
   });
 
   document.addEventListener("keydown", (event) => {
     const at = event.target instanceof Element ? event.target : null;
     const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    const mark = at && at.closest(".film-row");
+    const mark = at && at.closest(".timelapse-row");
     if (mark) {
-      const rows = [...document.querySelectorAll(".film-row")];
+      const rows = [...document.querySelectorAll(".timelapse-row")];
       const next = way ? rows[rows.indexOf(mark) + way] : null;
       if (next) { event.preventDefault(); rove(next); next.focus(); }
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(mark.dataset.cell, "film"); }
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(mark.dataset.cell, "timelapse"); }
       return;
     }
     if (!at || !list) return;
@@ -393,8 +393,8 @@
     if (event.key === "Escape" && at.closest("#detail")) rowOf(current).querySelector("button.link").focus();
   });
 
-  const filmRow = document.querySelector(".film-row");
-  if (filmRow) filmRow.setAttribute("tabindex", "0");
+  const timelapseRow = document.querySelector(".timelapse-row");
+  if (timelapseRow) timelapseRow.setAttribute("tabindex", "0");
   if (!list) return;
   byId("before").addEventListener("click", () => walk(-1));
   byId("after").addEventListener("click", () => walk(1));
