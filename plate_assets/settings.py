@@ -172,6 +172,9 @@ class Settings(BaseSettings):
 
         return None if wells is None else PlateFormat(wells).wells
 
+    def model_of(self, kind) -> str:
+        return {"precipitation": self.model, "dry_mass": self.dry_mass_model}.get(kind.science, f"models:/{kind.name}@champion")
+
     def _at_home(self, given: str, name: str) -> str:
         return given or str(self.home.resolve() / name)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from plate_assets.definitions import build_definitions
+from plate_assets.orchestration.platform import Platform
 from plate_assets.orchestration.resources import registry_of, storage_of
 from plate_assets.settings import Settings
 from plate_assets.storage.model_kinds import FORECASTER
@@ -30,6 +31,7 @@ class Lab:
         self.forecasters = registry_of(self.settings, FORECASTER)
         self.definitions = build_definitions(self.settings)
         self.resources = dict(self.definitions.resources or {})
+        self.platform: Platform = self.resources["platform"]
 
     def tick(self, sensor: str, cursor: str | None = None):
         context = dg.build_sensor_context(instance=self.instance, resources=self.resources, cursor=cursor)
@@ -38,7 +40,7 @@ class Lab:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         return found
 
-    def night(self, name: str = "night"):
+    def night(self, name: str = "plate_night"):
         schedule = self.definitions.resolve_schedule_def(name)
         context = dg.build_schedule_context(
             instance=self.instance, resources=self.resources, scheduled_execution_time=datetime(2026, 1, 1, 22, tzinfo=UTC)

@@ -28,7 +28,7 @@ FLOORS = {
     **{science: {"learning", "pages", "plates"} for science in SCIENCES},
     "learning": set(),
     "pages": set(),
-    "plates": set(),
+    "plates": {"pages"},  # the canvas of its figures
     "storage": set(),
     "settings": {"plates"},  # which plate formats there are
 }

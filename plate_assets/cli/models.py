@@ -1,61 +1,12 @@
-"""Commands about models: names for clusters, labels from experts, the champion, a detector of one folder of pictures."""
+"""The command about models of any science: which version is in force."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from plate_assets.cli.shell import Author, app, me, mendable, progress
+from plate_assets.cli.shell import Author, app, me, mendable
 
-PANEL = "Models and labels"
-CHAMPIONS = {"detector": "champion", "forecaster": "forecaster_champion"}  # the asset that stands for each alias
-
-
-@app.command(rich_help_panel=PANEL)
-def label(
-    names: Annotated[list[str] | None, typer.Argument(help="CLUSTER=NAME, for example 1=normal 2=chemical -1=other.")] = None,
-    from_truth: Annotated[
-        Path | None, typer.Option(help="Name each cluster by the majority of a truth table of tiles.")
-    ] = None,
-    author: Author = "",
-) -> None:
-    """Name the clusters of the training sample; without names: list them, with the place of their contact sheets."""
-    from plate_assets.orchestration.decision_events import tell_dagster
-    from plate_assets.orchestration.resources import storage_of
-    from plate_assets.settings import Settings
-    from plate_assets.workflows.precipitation.labelling import cluster_overview, name_clusters, names_from_truth
-
-    storage = storage_of(Settings())
-    with mendable():
-        clusters, sample = storage.table("patch_clusters"), storage.stack("training_sample")
-        given = dict(_cluster_name(text) for text in names or [])
-        if from_truth:
-            given = names_from_truth(clusters, from_truth)
-        if given:
-            version = name_clusters(clusters, storage.cluster_labels, given, author or me())
-            tell_dagster("cluster_labels", version, {"author": author or me(), "clusters named": len(given)})
-        typer.echo(cluster_overview(clusters, sample, storage.cluster_labels, storage.contact_sheets))
-
-
-def _cluster_name(text: str) -> tuple[int, str]:
-    number, _, name = text.partition("=")
-    if not name or not number.lstrip("-").isdigit():
-        raise ValueError(f"{text!r} names no cluster: write it as 2=chemical")
-    return int(number), name
-
-
-@app.command("expert-labels", rich_help_panel=PANEL)
-def expert_labels(table: Path, author: Author = "") -> None:
-    """Take in an expert's labels, a CSV with Metadata_Plate, Metadata_Timepoint, Metadata_Quadruplet, precipitated."""
-    from plate_assets.orchestration.decision_events import tell_dagster
-    from plate_assets.orchestration.resources import storage_of
-    from plate_assets.settings import Settings
-    from plate_assets.workflows.precipitation.labelling import take_in_expert_labels
-
-    with mendable():
-        rows, version = take_in_expert_labels(table, storage_of(Settings()).expert_labels, author or me())
-        tell_dagster("expert_labels", version, {"author": author or me(), "conditions": rows})
-    typer.echo(f"{rows} conditions labelled by {author or me()}")
+PANEL = "Models"
 
 
 @app.command(rich_help_panel=PANEL)
@@ -63,67 +14,25 @@ def promote(
     version: Annotated[str | None, typer.Argument(help="Version of the model; without it the challenger.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Return to the champion before.")] = False,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    kind: Annotated[str, typer.Option(help="What is promoted: detector or forecaster.")] = "detector",
+    kind: Annotated[str, typer.Option(help="Whose model: precipitation, dry_mass.")] = "precipitation",
     author: Author = "",
 ) -> None:
     """Move the alias `champion`; the platform then scores again what another version scored."""
     from plate_assets.orchestration.decision_events import tell_dagster
     from plate_assets.orchestration.resources import registry_of
+    from plate_assets.orchestration.sciences import model_kinds
     from plate_assets.settings import Settings
-    from plate_assets.storage.model_kinds import KINDS
 
     with mendable():
-        if kind not in KINDS:
-            raise ValueError(f"--kind {kind}: it is one of {', '.join(KINDS)}")
-        registry = registry_of(Settings(), KINDS[kind])
+        kinds = model_kinds()
+        if kind not in kinds:
+            raise ValueError(f"--kind {kind}: it is one of {', '.join(kinds)}")
+        registry = registry_of(Settings(), kinds[kind])
         who = author or me()
         chosen = (
             registry.rollback(who, reason)
             if rollback
             else registry.promote(version or registry.require_challenger(), who, reason)
         )
-        tell_dagster(CHAMPIONS[kind], chosen, {"author": who, "reason": reason, "version": chosen})
+        tell_dagster(kinds[kind].champion_asset, chosen, {"author": who, "reason": reason, "version": chosen})
     typer.echo(f"champion: {chosen}")
-
-
-@app.command("train-detector", rich_help_panel=PANEL)
-def train_detector(
-    folder: Path,
-    out: Annotated[Path, typer.Option(help="Folder for the model bundle.")],
-    backbone: Annotated[
-        str, typer.Option(help="cnn27, vgg16, resnet101, inceptionv3, inceptionresnetv2 or xception.")
-    ] = "cnn27",
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Time budget of the training.")] = None,
-    seed: int = 0,
-) -> None:
-    """Train a detector from a folder with normal/ and anomalous/ pictures, split by picture."""
-    from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.settings import Settings
-    from plate_assets.workflows.precipitation.tile_folders import train_from_folder
-
-    settings = Settings()
-    with mendable():
-        prepare_arithmetic(settings.threads)
-        result = train_from_folder(
-            folder, out, backbone=backbone, epochs=epochs, seconds=seconds, seed=seed, weights=settings.weights or None,
-            progress=progress("epochs"),
-        )  # fmt: skip
-    typer.echo(result.summary())
-
-
-@app.command("score-tiles", rich_help_panel=PANEL)
-def score_tiles(folder: Path, model: Annotated[str, typer.Option(help="Model bundle or models:/…")], out: Path) -> None:
-    """Score a folder of pictures with a model: a CSV with path and score."""
-    from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.orchestration.resources import registry_of
-    from plate_assets.settings import Settings
-    from plate_assets.workflows.precipitation.tile_folders import score_folder_of_tiles
-
-    settings = Settings()
-    with mendable():
-        prepare_arithmetic(settings.threads)
-        registry = registry_of(settings)
-        table = score_folder_of_tiles(folder, registry.load(registry.resolve(model)), progress=progress("pictures"))
-        table.write_csv(out)
-    typer.echo(f"{table.height} pictures scored: {out}")

@@ -1,4 +1,4 @@
-"""Commands about plates: what a folder holds, its scores, its export, simulated plates, wells that do not count."""
+"""Commands about plates: what a folder holds, its export, simulated plates, wells that do not count."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from plate_assets.cli.shell import Author, ModelOption, app, me, mendable, progress
-
-TimepointOption = Annotated[str | None, typer.Option("--timepoint", help="Which visit, where the folder holds several.")]
+from plate_assets.cli.shell import Author, TimepointOption, app, me, mendable, progress
 
 PANEL = "Plates"
 
@@ -41,8 +39,8 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plate that is there already.")] = False,
 ) -> None:
     """Write an acquisition as an OME-Zarr 0.5 plate with every pixel as it is, and its tables as CSV."""
-    from plate_assets.orchestration.io_managers import SCHEMAS
     from plate_assets.orchestration.resources import storage_of
+    from plate_assets.orchestration.sciences import table_schemas
     from plate_assets.orchestration.workflow_options import read_options
     from plate_assets.settings import Settings
     from plate_assets.workflows.intake.export import Stored, export_plate
@@ -51,53 +49,11 @@ def export(
     storage = storage_of(settings)
     with mendable():
         done = export_plate(
-            folder, out, Stored(SCHEMAS, storage.table, storage.stack), csv=csv, options=read_options(settings),
+            folder, out, Stored(table_schemas(), storage.table, storage.stack), csv=csv, options=read_options(settings),
             timepoint=timepoint, platemaps=str(platemaps) if platemaps else settings.platemaps_root, overwrite=overwrite,
             progress=progress("images"),
         )  # fmt: skip
     typer.echo(done.summary())
-
-
-@app.command(rich_help_panel=PANEL)
-def score(
-    folder: Path,
-    out: Annotated[Path, typer.Option(help="Folder for report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv.")],
-    model: ModelOption = None,
-    reference: Annotated[
-        list[Path] | None, typer.Option(help="Folder of a known clean plate, scored first; may be repeated.")
-    ] = None,
-    platemaps: Annotated[Path | None, typer.Option(help="Folder of plate maps.")] = None,
-    timepoint: TimepointOption = None,
-) -> None:
-    """Score one folder without Dagster, with the same numbers as the platform."""
-    import tempfile
-
-    from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.orchestration.resources import registry_of
-    from plate_assets.orchestration.workflow_options import call_settings, read_options, view_of
-    from plate_assets.settings import Settings
-    from plate_assets.workflows.precipitation.report import write_report
-    from plate_assets.workflows.precipitation.score import score_folder
-
-    settings = Settings()
-    with mendable(), tempfile.TemporaryDirectory(prefix="plate-assets-") as work:
-        prepare_arithmetic(settings.threads)
-        registry = registry_of(settings)
-        place = registry.resolve(model or settings.model)
-        version, bundle = registry.version_of(place), registry.load(place)
-        plate = score_folder(
-            str(folder), Path(work), bundle, version, options=replace(read_options(settings), timepoint=timepoint),
-            platemaps=str(platemaps) if platemaps else settings.platemaps_root, view=view_of(settings),
-            references=[str(each) for each in reference or ()], calling=call_settings(settings), progress=progress,
-        )  # fmt: skip
-        write_report(plate, bundle, out, links={})
-    called = int(plate.quadruplets["call"].sum() or 0)
-    uncalled = plate.quadruplets["call"].null_count()
-    typer.echo(f"{plate.acquisition.acquisition_id}: {called} of {plate.quadruplets.height} conditions called precipitated")
-    if uncalled:
-        reasons = plate.quadruplets.filter(plate.quadruplets["call"].is_null())["reasons"].unique().sort()
-        typer.echo(f"{uncalled} not called: " + " | ".join(reasons))
-    typer.echo(f"report: {out / 'report.html'}")
 
 
 @app.command(rich_help_panel=PANEL)

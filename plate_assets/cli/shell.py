@@ -25,6 +25,7 @@ Author = Annotated[str, typer.Option(help="Who decides; recorded with the time."
 ModelOption = Annotated[
     str | None, typer.Option(help="models:/NAME/3, models:/NAME@champion, or a folder with a model bundle.")
 ]
+TimepointOption = Annotated[str | None, typer.Option("--timepoint", help="Which visit, where the folder holds several.")]
 
 
 def me() -> str:

@@ -142,7 +142,7 @@ WINDOW_ANOMALIES = TableSchema(
         Column("abnormal", pl.Boolean, "Whether the error lies above the threshold; empty beside a gap", nullable=True),
         Column("mse_persistence", pl.Float64, "Error of the forecast that nothing changes", nullable=True),
         Column("mse_linear", pl.Float64, "Error of the forecast that the line through the input goes on", nullable=True),
-        Column("content", pl.UInt64, "Fingerprint of its points: where a time-lapse grew, equal windows are not forecast again"),
+        Column("content", pl.UInt64, "Fingerprint of its points: of a time-lapse that grew, only new ones are forecast"),
         Column("model_version", pl.String, "Model that made the forecast"),
     ),
     key=("Metadata_Timelapse", "path_id", "window_start_h"),

@@ -12,8 +12,6 @@ from plate_assets.plates.arrivals import Ledger, folder_and_timepoint
 from plate_assets.settings import Settings
 from plate_assets.storage.files import write_bytes
 
-SIGNATURE_TAG = "plate_assets/signature"  # of a run: what the folder's files were when the sensor let it in
-
 
 def read_ledger(storage: Storage) -> Ledger:
     """What the sensor has seen so far; an empty ledger where it has not looked yet."""

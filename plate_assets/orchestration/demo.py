@@ -15,6 +15,9 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.orchestration.decision_events import tell_dagster
+from plate_assets.orchestration.night import Work
+from plate_assets.orchestration.platform import Platform
+from plate_assets.orchestration.requests import due, request_of
 from plate_assets.orchestration.resources import Storage, registry_of, storage_of
 from plate_assets.settings import Settings
 from plate_assets.storage.model_kinds import FORECASTER
@@ -48,10 +51,10 @@ def run_demo(
         player.name_clusters()
         player.job("labelled", {})
         budget = {"epochs": 20, "tiles_per_epoch": 600, "seconds": 90.0, "input_px": 112, "seed": seed}
-        player.job("train", {"precipitation_detector": budget}, "cnn27")
-        player.job("compare", {})
+        player.job("train_precipitation", {"precipitation_detector": budget}, "cnn27")
+        player.job("compare_detectors", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
-        tell_dagster("champion", champion, {"author": "demo"})
+        tell_dagster("precipitation_champion", champion, {"author": "demo"})
         say(f"promoted {champion}")
         player.night("scores, calls and reports")
         timelapse = player.timelapses(seed)
@@ -123,7 +126,7 @@ class Player:
         text = {"Metadata_Plate": pl.String, "Metadata_Timepoint": pl.String}
         return pl.read_csv(out / "truth" / "quadruplets.csv", schema_overrides=text)
 
-    def arrivals(self, name: str = "arrivals", job: str = "ingest", what: str = "acquisitions") -> None:
+    def arrivals(self, name: str = "plate_arrivals", job: str = "plate_chain", what: str = "acquisitions") -> None:
         """Let a sensor look until nothing waits any more, and run what it requests."""
         sensor = self.definitions.resolve_sensor_def(name)
         ran, cursor = 0, None
@@ -146,7 +149,6 @@ class Player:
 
     def timelapses(self, seed: int) -> UPath:
         """Cultures whose cells were tracked elsewhere arrive; a forecaster is trained on them, promoted, and judges them."""
-        from plate_assets.orchestration.timelapse_requests import timelapse_request, timelapses_due
         from plate_assets.workflows.dry_mass.series_files import simulate_tables
 
         made, root = self.settings.home.resolve() / "simulated" / "cultures", Path(self.settings.timelapses_root)
@@ -154,19 +156,17 @@ class Player:
         root.mkdir(parents=True, exist_ok=True)
         for folder in sorted(path for path in made.iterdir() if path.name != "truth"):
             folder.rename(root / folder.name)
-        self.arrivals("timelapse_arrivals", "timelapse", "time-lapses")
-        self.job("train_forecaster", {"dry_mass_forecaster": {"epochs": 8, "windows_per_epoch": 8_000, "seed": seed}})
+        self.arrivals("timelapse_arrivals", "timelapse_chain", "time-lapses")
+        self.job("train_dry_mass", {"dry_mass_forecaster": {"epochs": 8, "windows_per_epoch": 8_000, "seed": seed}})
         forecasters = registry_of(self.settings, FORECASTER)
         champion = forecasters.promote(
             forecasters.require_challenger(), "demo", "the demo's reviewer accepts the only challenger"
         )
-        tell_dagster("forecaster_champion", champion, {"author": "demo"})
+        tell_dagster("dry_mass_champion", champion, {"author": "demo"})
         self.say(f"promoted {champion}")
-        work = timelapses_due(self.instance, self.settings, forecasters)
-        for item in work:
-            self._execute("timelapse", partition=item.acquisition_id, tags=timelapse_request(item).tags, assets=item.assets)
+        work = self._work_of("timelapse")
         self.say(f"night: {len(work)} time-lapses judged")
-        return self.storage.timelapse_report(work[-1].acquisition_id) / "report.html"
+        return self.storage.timelapse_report(work[-1].partition) / "report.html"
 
     def acquisitions(self, plates: list[str]) -> list[str]:
         """Ids of the acquisitions of some plates."""
@@ -177,13 +177,16 @@ class Player:
 
     def night(self, what: str) -> None:
         """Do what the night's schedule would request."""
-        from plate_assets.orchestration.schedules import due, score_request
+        self.say(f"night: {len(self._work_of('plate'))} acquisitions, {what}")
 
-        work = due(self.instance, self.settings, self.storage, registry_of(self.settings))
-        for item in work:
-            request = score_request(item)
-            self._execute(str(request.job_name), partition=item.acquisition_id, tags=request.tags, assets=item.assets)
-        self.say(f"night: {len(work)} acquisitions, {what}")
+    def _work_of(self, subject: str) -> tuple[Work, ...]:
+        """Do all that is due of a subject, as the night would; returns what there was."""
+        platform: Platform = (self.definitions.resources or {})["platform"]
+        found = due(platform, platform.subject(subject), self.instance)
+        for item in found.work:
+            tags = request_of(platform.subject(subject), item).tags
+            self._execute(f"{subject}_chain", partition=item.partition, tags=tags, assets=item.assets)
+        return found.work
 
     def job(self, name: str, config: dict[str, dict], partition: str | None = None) -> None:
         """Run a job as the UI's launchpad would."""

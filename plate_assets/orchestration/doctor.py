@@ -1,6 +1,8 @@
 """The doctor: does this installation hold what the platform needs, and what is to be mended.
 
-Belongs here: questions about the installation, each answered with a remedy. Not here: the state of plates and runs.
+Belongs here: questions about the installation as a whole, each answered with a remedy, and the order in which all are asked.
+Not
+here: a science's own questions (its assets), the state of plates and runs.
 """
 
 import importlib.util
@@ -8,13 +10,17 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from upath import UPath
 
+from plate_assets.orchestration.chains import Chain
 from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.orchestration.sciences import SCIENCES
 from plate_assets.settings import Settings
 from plate_assets.storage.files import write_bytes
+from plate_assets.storage.model_kinds import ModelKind
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,17 @@ def examine(settings: Settings) -> list[Finding]:
         "free space": lambda: _space(settings),
         "history": _history,
         "launcher": _launcher,
-        "model registry": lambda: _registry(settings),
         "images": lambda: _package("imagecodecs", "LZW-compressed TIFFs need it"),
-        "arithmetic": lambda: _arithmetic(settings),
-        "alibi-detect": lambda: _alibi(),
+        "alibi-detect": _alibi,
     }
+    for science in SCIENCES:
+        offer = science.offer()
+        questions |= {
+            f"champion: {chain.kind.noun}": partial(_champion, settings, chain, chain.kind)
+            for chain in offer.chains
+            if chain.kind
+        }
+        questions |= offer.questions(settings)
     return [_asked(what, question) for what, question in questions.items()]
 
 
@@ -89,27 +101,13 @@ def _launcher() -> tuple[bool, str]:
     )
 
 
-def _registry(settings: Settings) -> tuple[bool, str]:
-    champion = registry_of(settings).champion()
-    if champion is None:
-        return False, "no champion yet: train a detector and run `plate-assets promote`"
-    return True, f"champion {champion}"
-
-
-def _arithmetic(settings: Settings) -> tuple[bool, str]:
-    from plate_assets.learning.arithmetic import multiplies_bfloat16, multiplies_int8
-
-    able = {"bfloat16": multiplies_bfloat16(), "int8": multiplies_int8()}
-    registry = registry_of(settings)
-    champion = registry.champion()
-    precision = registry.load(champion).architecture.get("precision") if champion else None
-    if not able.get(precision or "", True):
-        return False, (
-            f"{champion} scores in {precision}, which this processor has no instructions for: a plate takes several times "
-            "longer. Score on a processor that has them, or train the detector again here"
-        )
-    here = ["float32", *(name for name, found in able.items() if found)]
-    return True, f"scores in {', '.join(here)}"
+def _champion(settings: Settings, chain: Chain, kind: ModelKind) -> tuple[bool, str]:
+    champion = registry_of(settings, kind).champion()
+    if champion is not None:
+        return True, champion
+    said = f"none yet: {kind.made_by} and run `{kind.promoted_by}`"
+    arrived = storage_of(settings).table(chain.subject.entrance).with_suffix("").exists()
+    return not arrived, said if arrived else f"{said}, once there is a {chain.subject.words}"
 
 
 def _package(name: str, why: str) -> tuple[bool, str]:

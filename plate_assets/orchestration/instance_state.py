@@ -1,20 +1,18 @@
-"""What Dagster's instance says of acquisitions and time-lapses: assets made, tags of their latest versions, runs in flight.
+"""What Dagster's instance says of what arrived: assets made, what their latest results rest on, runs in flight.
 
 Belongs here: questions to the instance, a few queries each whatever the number of partitions. Not here: what follows from
 the answers (`night`, `plates.arrivals`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
-from plate_assets.orchestration.night import SCORING, WATCHING, Materialised
-from plate_assets.orchestration.partitions import plate_acquisitions, timelapses
-from plate_assets.orchestration.tags import DECISIONS_TAG, EMBEDDING_TAG, FILES_TAG, MODEL_TAG, REFERENCE_TAG
-from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING, MeasuredTimelapse
+from plate_assets.orchestration.partitions import plate_acquisitions
+from plate_assets.orchestration.tags import BASIS_METADATA
 
 IN_FLIGHT = [
     DagsterRunStatus.QUEUED,
@@ -39,55 +37,40 @@ def in_flight(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 
-def _latest_tag(instance: dg.DagsterInstance, asset: str, tag: str) -> dict[str, str]:
-    """A tag of the latest materialisation of each partition."""
+def recorded_basis(instance: dg.DagsterInstance, asset: str, keys: Collection[str]) -> dict[str, dict[str, str]]:
+    """What the latest result of an asset was recorded to rest on, for each of the partitions; none where it was not
+    recorded."""
     found = {}
-    for record in _latest_records(instance, asset):
+    for record in _latest_records(instance, asset, set(keys)):
         event = record.asset_materialization
-        if event and event.partition and event.tags and tag in event.tags:
-            found[event.partition] = event.tags[tag]
+        kept = event.metadata.get(BASIS_METADATA) if event else None
+        if record.partition_key and isinstance(kept, dg.JsonMetadataValue) and isinstance(kept.data, dict):
+            found[record.partition_key] = {str(name): str(value) for name, value in kept.data.items()}
     return found
 
 
-def _latest_records(instance: dg.DagsterInstance, asset: str) -> Iterator[dg.EventLogRecord]:
-    """The latest materialisation of each partition of an asset."""
+def _latest_records(instance: dg.DagsterInstance, asset: str, keys: set[str] | None = None) -> Iterator[dg.EventLogRecord]:
+    """The latest materialisation of each partition of an asset; of these alone, where keys are given."""
+    if keys is not None and not keys:
+        return
     key = dg.AssetKey(asset)
     latest = instance.event_log_storage.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
-    ids = sorted(latest.values())
+    ids = sorted(latest[name] for name in (latest if keys is None else keys & latest.keys()))
     for start in range(0, len(ids), EVENTS_AT_ONCE):
         asked = dg.AssetRecordsFilter(key, storage_ids=ids[start : start + EVENTS_AT_ONCE])
         yield from instance.fetch_materializations(asked, limit=EVENTS_AT_ONCE).records
 
 
-def scoring_state(instance: dg.DagsterInstance) -> dict[str, Materialised]:
-    """For each acquisition that was let in and measured: what is scored, by which model, under which decisions."""
-    ready = materialised_acquisitions(instance) & instance.get_materialized_partitions(dg.AssetKey("image_quality"))
-    made = _made(instance, (*SCORING, *WATCHING))
-    models = _latest_tag(instance, "patch_scores", MODEL_TAG)
-    decisions = _latest_tag(instance, "well_scores", DECISIONS_TAG)
-    embeddings = _latest_tag(instance, "patch_embeddings", EMBEDDING_TAG)
-    references = _latest_tag(instance, "drift_tests", REFERENCE_TAG)
-    tags = (models, decisions, embeddings, references)
-    return {key: Materialised(frozenset(made[key]), *(found.get(key) for found in tags)) for key in sorted(ready)}
-
-
-def timelapse_state(instance: dg.DagsterInstance) -> dict[str, MeasuredTimelapse]:
-    """For each time-lapse that was let in: what is made of it, from which files, and the model that judged it."""
-    made = _made(instance, MEASURING + JUDGING)
-    files = _latest_tag(instance, "timelapse", FILES_TAG)
-    models = _latest_tag(instance, "window_anomalies", MODEL_TAG)
-    present = set(instance.get_dynamic_partitions(timelapses.name or ""))
-    let_in = sorted(present & instance.get_materialized_partitions(dg.AssetKey("timelapse")))
-    return {key: MeasuredTimelapse(frozenset(made[key]), files.get(key), models.get(key)) for key in let_in}
-
-
-def _made(instance: dg.DagsterInstance, assets: Iterable[str]) -> dict[str, set[str]]:
-    """Which of the assets are materialised, by partition."""
+def made_of(
+    instance: dg.DagsterInstance, assets: Iterable[str], partitions: dg.DynamicPartitionsDefinition
+) -> dict[str, set[str]]:
+    """Which of the assets are made, by partition; partitions that were taken away are left out."""
+    present = set(instance.get_dynamic_partitions(partitions.name or ""))
     made: dict[str, set[str]] = defaultdict(set)
     for asset in assets:
-        for partition in instance.get_materialized_partitions(dg.AssetKey(asset)):
+        for partition in present & instance.get_materialized_partitions(dg.AssetKey(asset)):
             made[partition].add(asset)
-    return made
+    return dict(made)
 
 
 def made_since(instance: dg.DagsterInstance, asset: str, since: datetime) -> list[str]:

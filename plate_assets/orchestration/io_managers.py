@@ -12,60 +12,12 @@ import polars as pl
 from upath import UPath
 
 from plate_assets import __version__
-from plate_assets.drift import tables as drift
-from plate_assets.drift.stability import tables as stability
-from plate_assets.dry_mass import tables as dry_mass
+from plate_assets.orchestration.chains import SCHEMAS
 from plate_assets.orchestration.resources import Storage
-from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table, acquisition_to_table
-from plate_assets.plates.tables import ILLUMINATION, IMAGE_QUALITY
-from plate_assets.precipitation import tables as precipitation
+from plate_assets.plates.acquisition_table import KnownAcquisition, acquisition_from_table, acquisition_to_table
 from plate_assets.storage.arrays import Stack, read_stack, write_stack
 from plate_assets.storage.models import ModelBundle, bundle_version, read_bundle, write_bundle
-from plate_assets.storage.schema import TableSchema
 from plate_assets.storage.tables import Provenance, fingerprint, read_table, write_table
-
-SCHEMAS: dict[str, TableSchema] = {
-    schema.name: schema
-    for schema in (
-        ACQUISITION,
-        IMAGE_QUALITY,
-        ILLUMINATION,
-        precipitation.PATCHES,
-        precipitation.TRAINING_SAMPLE,
-        precipitation.PATCH_EMBEDDINGS,
-        precipitation.PATCH_MAP,
-        precipitation.CLUSTERS,
-        precipitation.LABELLED_PATCHES,
-        precipitation.PATCH_SCORES,
-        precipitation.GROWTH,
-        precipitation.WELL_SCORES,
-        precipitation.QUADRUPLET_CALLS,
-        precipitation.LAYOUT_EFFECTS,
-        precipitation.ONSET,
-        precipitation.COMPARISON,
-        drift.DRIFT_REFERENCE,
-        drift.DRIFT_REFERENCE_TILES,
-        drift.DRIFT_TESTS,
-        drift.DRIFT_NULL,
-        drift.WELL_DRIFT,
-        drift.IMAGE_OUTLIERS,
-        drift.DRIFT_DISCOVERIES,
-        drift.DRIFT_EPISODES,
-        drift.LABELLING_BATCH,
-        stability.STABILITY,
-        stability.ONLINE_AUC,
-        dry_mass.TIMELAPSE_FILES,
-        dry_mass.PHASE_FRAMES,
-        dry_mass.CELL_MASKS,
-        dry_mass.CELL_TRACKS,
-        dry_mass.DRY_MASS_SERIES,
-        dry_mass.DRY_MASS_WINDOWS,
-        dry_mass.WINDOW_ANOMALIES,
-        dry_mass.CELL_ANOMALIES,
-        dry_mass.DRY_MASS_EXPERIMENT,
-        dry_mass.VERDICT_PRECISION,
-    )
-} | {"drift_monitor": drift.DRIFT_STEPS}
 
 
 class Lineage:

@@ -74,14 +74,14 @@ def missing_list(missing: list[str], at_most: int = 50) -> dict[str, dg.Metadata
     return {"missing": dg.MetadataValue.md("\n".join(lines))} if missing else {}
 
 
-def said(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Callable[[int, int], None]:
-    """A progress callback that says each tenth of the way in the run's log."""
-    said_at = [0.0]
+def logged_progress(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Callable[[int, int], None]:
+    """A progress callback that writes each tenth of the way into the run's log."""
+    logged_at = [0.0]
 
     def progress(done: int, total: int) -> None:
         share = done / max(total, 1)
-        if share - said_at[0] >= every or done == total:
-            said_at[0] = share
+        if share - logged_at[0] >= every or done == total:
+            logged_at[0] = share
             context.log.info(f"{done} of {total} {what}")
 
     return progress

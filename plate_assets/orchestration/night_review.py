@@ -12,10 +12,11 @@ import polars as pl
 from dagster import DagsterEventType
 
 from plate_assets.orchestration.arrivals_ledger import read_ledger
+from plate_assets.orchestration.chains import SCHEMAS
 from plate_assets.orchestration.instance_state import IN_FLIGHT, PARTITION_TAG, made_since, materialised_acquisitions
-from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.orchestration.platform import Platform
+from plate_assets.orchestration.requests import due
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.schedules import due
 from plate_assets.orchestration.stored_plates import known_acquisition
 from plate_assets.plates.arrivals import Ledger
 from plate_assets.settings import Settings
@@ -31,8 +32,7 @@ REMEDY = "mend what the error names, then rematerialise the partition in the UI"
 
 def review_night(
     instance: dg.DagsterInstance,
-    settings: Settings,
-    storage: Storage,
+    platform: Platform,
     registry: ModelRegistry,
     since: datetime,
     until: datetime,
@@ -40,6 +40,7 @@ def review_night(
     """Everything that happened between two times, and what still waits."""
     from plate_assets.pages.morning import MorningInputs
 
+    settings, storage = platform.settings, platform.storage
     ledger = read_ledger(storage)
     scored = made_since(instance, "plate_report", since)
     tested = _stored_tables(storage, "drift_tests", made_since(instance, "drift_tests", since))
@@ -54,7 +55,7 @@ def review_night(
         failed=list(failures(instance, settings, since)),
         waiting=[*waiting_folders(ledger, materialised_acquisitions(instance)), *queued_runs(instance)],
         refused=list(refused_folders(ledger)),
-        stale=[work.acquisition_id for work in due(instance, settings, storage, registry)],
+        stale=[work.partition for subject in platform.subjects for work in due(platform, subject, instance).work],
         timelapses=[_timelapse(storage, key) for key in made_since(instance, "cell_anomalies", since)],
         alarms=alarms_of(_stored_table(storage, "drift_episodes"), _stored_table(storage, "labelling_batch")),
         drifted=drifted_of(tested, discoveries, settings.drift_action == "block"),

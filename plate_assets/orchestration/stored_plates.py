@@ -3,16 +3,18 @@
 Belongs here: reading what other assets wrote. Not here: what is done with it (`workflows`).
 """
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
-from plate_assets.drift.acquisitions import DriftReference
-from plate_assets.orchestration.io_managers import SCHEMAS
+from plate_assets.drift.tables import DRIFT_REFERENCE, DRIFT_REFERENCE_TILES, DRIFT_TESTS
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.workflow_options import view_of
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition, acquisition_from_table
 from plate_assets.plates.fields import Fields
 from plate_assets.plates.tables import EXCLUSIONS, ILLUMINATION, IMAGE_QUALITY
+from plate_assets.precipitation.tables import PATCH_EMBEDDINGS, PATCHES
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.ledger import read_rows
@@ -20,6 +22,9 @@ from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.intake.illumination import lit_fields
 from plate_assets.workflows.precipitation.references import StoredPlate
 from plate_assets.workflows.precipitation.score import plate_map_for
+
+if TYPE_CHECKING:
+    from plate_assets.drift.acquisitions import DriftReference
 
 
 def known_acquisition(storage: Storage, key: str) -> KnownAcquisition:
@@ -47,7 +52,7 @@ def stored_embeddings(storage: Storage, key: str) -> pl.DataFrame:
     path = storage.table("patch_embeddings", key)
     if not path.exists():
         raise ValueError(f"acquisition {key!r} has no embeddings: run the job `embed` for it")
-    return read_table(path, SCHEMAS["patch_embeddings"])
+    return read_table(path, PATCH_EMBEDDINGS)
 
 
 def stored_embeddings_version(storage: Storage, key: str) -> str | None:
@@ -56,19 +61,21 @@ def stored_embeddings_version(storage: Storage, key: str) -> str | None:
     return read_provenance(path).model_version if path.exists() else None
 
 
-def stored_reference(storage: Storage) -> DriftReference:
+def stored_reference(storage: Storage) -> "DriftReference":
     """The drift reference. ValueError where there is none, with the remedy."""
+    from plate_assets.drift.acquisitions import DriftReference
+
     path = storage.table("drift_reference")
     if not path.exists():
         raise ValueError("there is no drift reference: run the job `drift_reference` on known good acquisitions")
-    tiles = read_table(storage.table("drift_reference_tiles"), SCHEMAS["drift_reference_tiles"])
-    return DriftReference(read_table(path, SCHEMAS["drift_reference"]), tiles)
+    tiles = read_table(storage.table("drift_reference_tiles"), DRIFT_REFERENCE_TILES)
+    return DriftReference(read_table(path, DRIFT_REFERENCE), tiles)
 
 
 def drift_of(storage: Storage, key: str) -> str | None:
     """Why the calls of an acquisition are withheld: its drift test in words; None where there is no drift, or no test."""
     path = storage.table("drift_tests", key)
-    row = read_table(path, SCHEMAS["drift_tests"]).row(0, named=True) if path.exists() else {"decision": "none"}
+    row = read_table(path, DRIFT_TESTS).row(0, named=True) if path.exists() else {"decision": "none"}
     return f"drift (p = {row['p_value']:.2g}): calls are withheld" if row["decision"] == "drift" else None
 
 
@@ -77,7 +84,7 @@ def stored_plate(storage: Storage, settings: Settings, key: str) -> StoredPlate:
     _, platemap = stored_acquisition(storage, settings, key)
     return StoredPlate(
         acquisition_id=key,
-        patches=read_stack(storage.stack("patches", key), SCHEMAS["patches"]),
+        patches=read_stack(storage.stack("patches", key), PATCHES),
         platemap=platemap,
         quality=read_table(storage.table("image_quality", key), IMAGE_QUALITY),
         exclusions=read_rows(storage.exclusions, EXCLUSIONS),

@@ -11,10 +11,10 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
-from plate_assets.orchestration.io_managers import SCHEMAS
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.workflow_options import phase_settings
 from plate_assets.settings import Settings
+from plate_assets.storage.schema import TableSchema
 from plate_assets.storage.tables import read_table
 from plate_assets.workflows.dry_mass.timelapse_folders import TimelapseFolder, look_into
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Timelapse:
+class StoredTimelapse:
     """The frames of a time-lapse as it was recorded, with what its pixels mean and the outlines that came with it."""
 
     folder: TimelapseFolder
@@ -42,7 +42,7 @@ def folder_of(files: pl.DataFrame, settings: Settings) -> TimelapseFolder:
     return look_into(UPath(files["root"][0]), phase_settings(settings), files["Metadata_Timelapse"][0])
 
 
-def timelapse_of(files: pl.DataFrame, settings: Settings) -> Timelapse | None:
+def timelapse_of(files: pl.DataFrame, settings: Settings) -> StoredTimelapse | None:
     """The frames of a time-lapse; None where it holds tracks that were made elsewhere."""
     from plate_assets.workflows.dry_mass.timelapse import calibrate, open_outlines, open_timelapse, times
 
@@ -51,7 +51,7 @@ def timelapse_of(files: pl.DataFrame, settings: Settings) -> Timelapse | None:
         return None
     frames = open_timelapse(folder.frames_place, folder.settings)
     given = None if folder.outlines_place is None else open_outlines(folder.outlines_place, frames)
-    return Timelapse(folder, frames, calibrate(frames, folder.settings), times(frames), given)
+    return StoredTimelapse(folder, frames, calibrate(frames, folder.settings), times(frames), given)
 
 
 def settings_print(folder: TimelapseFolder) -> str:
@@ -59,7 +59,9 @@ def settings_print(folder: TimelapseFolder) -> str:
     return hashlib.blake2b(repr((folder.settings, folder.files.outlines)).encode(), digest_size=8).hexdigest()
 
 
-def made_before(context: dg.AssetExecutionContext, storage: Storage, tags: dict[str, str]) -> pl.DataFrame | None:
+def made_before(
+    context: dg.AssetExecutionContext, storage: Storage, schema: TableSchema, tags: dict[str, str]
+) -> pl.DataFrame | None:
     """What this asset made of this partition before, where its materialisation has the same tags; None otherwise."""
     asset = context.asset_key.path[-1]
     path = storage.table(asset, context.partition_key)
@@ -68,4 +70,4 @@ def made_before(context: dg.AssetExecutionContext, storage: Storage, tags: dict[
     event = records[0].asset_materialization if records else None
     if event is None or not path.exists() or any((event.tags or {}).get(name) != value for name, value in tags.items()):
         return None
-    return read_table(path, SCHEMAS[asset])
+    return read_table(path, schema)

@@ -3,7 +3,8 @@
 Belongs here: the translation of settings into the parameters of workflows, one function each. Not here: the settings.
 """
 
-from plate_assets.drift.acquisitions import DriftSettings
+from typing import TYPE_CHECKING
+
 from plate_assets.plates.fields import View
 from plate_assets.plates.readers import Defaults, ReadOptions
 from plate_assets.plates.readers.text_options import named_channels, told_objective, told_wavelengths
@@ -13,6 +14,9 @@ from plate_assets.storage.registry import ModelRegistry, NoSuchModel
 from plate_assets.workflows.drift.monitor import LineSettings
 from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings
 from plate_assets.workflows.precipitation.score import CallSettings
+
+if TYPE_CHECKING:
+    from plate_assets.drift.acquisitions import DriftSettings
 
 
 def read_options(settings: Settings) -> ReadOptions:
@@ -46,8 +50,10 @@ def phase_settings(settings: Settings) -> TimelapseSettings:
     )
 
 
-def drift_settings(settings: Settings) -> DriftSettings:
+def drift_settings(settings: Settings) -> "DriftSettings":
     """How an acquisition is tested for drift."""
+    from plate_assets.drift.acquisitions import DriftSettings
+
     return DriftSettings(alpha=settings.drift_alpha, null=settings.drift_null, tolerance_h=settings.drift_tolerance_h)
 
 

@@ -35,18 +35,18 @@ def lab(tmp_path_factory):
         lab.registry.promote(lab.champion.version, "test", "the first")
         for folder in sorted((home / "made").glob("SIM*")):
             folder.rename(home / "arrivals" / folder.name)
-        lab.looks = [lab.tick("arrivals") for _ in range(2)]
+        lab.looks = [lab.tick("plate_arrivals") for _ in range(2)]
         for request in lab.looks[-1].run_requests or lab.looks[0].run_requests:
-            lab.run("ingest", request)
+            lab.run("plate_chain", request)
         lab.requests = lab.night()
         for request in lab.requests:
-            lab.run("score", request)
+            lab.run("plate_chain", request)
         yield lab
 
 
 def test_what_is_complete_by_its_own_list_is_let_in_at_once_and_only_once(lab):
     assert [request.partition_key for look in lab.looks for request in look.run_requests or ()] == PLATES
-    assert not lab.tick("arrivals").run_requests
+    assert not lab.tick("plate_arrivals").run_requests
 
 
 def test_the_night_names_each_of_its_requests(lab):
@@ -121,7 +121,7 @@ def test_a_well_taken_out_is_called_again_without_scoring_its_tiles_again(lab):
     assert done.exit_code == 0, done.output
     (request,) = lab.night()
     assert request.partition_key == "SIM00002_096h"
-    lab.run("score", request)
+    lab.run("plate_chain", request)
     wells = read_table(lab.storage.table("well_scores", "SIM00002_096h"), WELL_SCORES)
     out = wells.filter(pl.col("Metadata_Well") == well)
     assert out["excluded"].all() and "pipetting" in out["reasons"][0]
@@ -129,17 +129,17 @@ def test_a_well_taken_out_is_called_again_without_scoring_its_tiles_again(lab):
 
 
 def test_a_champion_that_moves_is_asked_for_once_and_again_when_it_comes_back(lab):
-    seen = lab.tick("champion_moved")
+    seen = lab.tick("precipitation_champion_moved")
     assert not seen.run_requests  # everything was scored by this one
     second = lab.registry.promote(registered(lab.settings, seed=1).version, "test", "better")
-    moved = lab.tick("champion_moved", seen.cursor)
+    moved = lab.tick("precipitation_champion_moved", seen.cursor)
     assert {request.partition_key for request in moved.run_requests} == set(PLATES)
     assert all("patches" not in str(request.asset_selection) for request in moved.run_requests)
-    assert isinstance(lab.tick("champion_moved", moved.cursor), dg.SkipReason)
+    assert isinstance(lab.tick("precipitation_champion_moved", moved.cursor), dg.SkipReason)
     for request in moved.run_requests:
-        lab.run("score", request)
+        lab.run("plate_chain", request)
     lab.registry.rollback("test", "it was not")
-    back = lab.tick("champion_moved", moved.cursor)
+    back = lab.tick("precipitation_champion_moved", moved.cursor)
     assert {request.partition_key for request in back.run_requests} == set(PLATES)
     keys = [request.run_key for look in (moved, back) for request in look.run_requests]
     assert len(set(keys)) == 4 and second

@@ -44,11 +44,11 @@ def lab(tmp_path_factory, made):
         climbing = shutil.copytree(made["operetta"], arrivals / "climbing")
         index = next(climbing.rglob("Index.idx.xml"))
         index.write_text(index.read_text().replace(">SIM00001<", ">../../SIM00001<"))
-        lab.looks = [lab.tick("arrivals") for _ in range(3)]
+        lab.looks = [lab.tick("plate_arrivals") for _ in range(3)]
         requests = {request.partition_key: request for look in lab.looks for request in look.run_requests or ()}
         files["vanishing"][0].unlink()  # between the sensor's look and the run
-        lab.runs = {key: lab.try_run("ingest", request) for key, request in sorted(requests.items())}
-        lab.nights = {request.partition_key: lab.try_run("score", request) for request in lab.night()}
+        lab.runs = {key: lab.try_run("plate_chain", request) for key, request in sorted(requests.items())}
+        lab.nights = {request.partition_key: lab.try_run("plate_chain", request) for request in lab.night()}
         yield lab
 
 
@@ -94,5 +94,5 @@ def test_a_plate_name_that_climbs_out_is_refused_before_anything_is_written(lab)
 
 
 def test_the_sensor_says_what_is_broken_and_why(lab):
-    said = lab.tick("arrivals").skip_reason.skip_message
+    said = lab.tick("plate_arrivals").skip_reason.skip_message
     assert "2 broken" in said and "climbing" in said and "1 waiting: vanishing_024h" in said

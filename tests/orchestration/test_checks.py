@@ -6,11 +6,8 @@ import polars as pl
 import pytest
 from dagster import AssetCheckEvaluation
 
-from plate_assets.orchestration.checks import (
-    calls_know_their_origin,
-    most_images_are_sound,
-    scores_are_like_the_history,
-)
+from plate_assets.orchestration.assets.precipitation.checks import make_checks
+from plate_assets.orchestration.checks import most_images_are_sound
 from plate_assets.orchestration.partitions import plate_acquisitions
 from plate_assets.orchestration.resources import storage_of
 from plate_assets.plates.tables import IMAGE_QUALITY
@@ -21,6 +18,7 @@ from plate_assets.storage.tables import Provenance, write_table
 from tests.made_tables import rows_of
 
 KEY = "P1_024h"
+calls_know_their_origin, scores_are_like_the_history = make_checks(Settings())
 MODEL = "models:/precipitation-detector/3"
 
 
@@ -100,4 +98,4 @@ def test_another_models_scores_are_no_history(storage, instance):
         keep(storage, "well_scores", key, wells, WELL_SCORES, model_version=model)
         instance.report_runless_asset_event(dg.AssetMaterialization("well_scores", partition=key))
     result = asked(scores_are_like_the_history, storage, instance)
-    assert result.passed and "0 earlier acquisitions" in result.description
+    assert result.passed and "0 earlier results" in result.description

@@ -25,15 +25,20 @@ def test_a_bare_home_is_told_what_to_mend(tmp_path, monkeypatch):
     assert not found["history"][0] and "DAGSTER_HOME" in found["history"][1]
 
 
-def test_a_made_home_lacks_a_champion_only_and_stays_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("entrance", "lacking"), [("acquisition", "detector"), ("timelapse", "forecaster"), (None, None)])
+def test_a_made_home_lacks_the_champions_of_what_arrived_and_stays_as_it_was(tmp_path, monkeypatch, entrance, lacking):
     (tmp_path / "arrivals").mkdir()
     (tmp_path / "storage").mkdir()
+    if entrance:
+        (tmp_path / "storage" / entrance).mkdir()
     shutil.copy(PROJECT / "dagster.yaml", tmp_path / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     found = answers(Settings(home=tmp_path))
     mend = {what: said for what, (ok, said) in found.items() if not ok and what != "alibi-detect"}
-    assert list(mend) == ["model registry"] and "plate-assets promote" in mend["model registry"]
-    assert not list((tmp_path / "storage").iterdir()) and not list((tmp_path / "arrivals").iterdir())
+    assert list(mend) == ([f"champion: {lacking}"] if lacking else [])
+    assert all("plate-assets promote" in said for said in mend.values())
+    made = [path.name for path in (tmp_path / "storage").iterdir()]
+    assert made == ([entrance] if entrance else []) and not list((tmp_path / "arrivals").iterdir())
 
 
 def test_another_launcher_is_found_out(tmp_path, monkeypatch):
@@ -44,8 +49,9 @@ def test_another_launcher_is_found_out(tmp_path, monkeypatch):
 
 
 def test_a_registry_that_cannot_be_reached_is_a_finding_and_no_crash(tmp_path):
-    found = answers(Settings(home=tmp_path, mlflow_tracking_uri="sqlite:////nowhere/at/all/mlflow.db"))
-    assert not found["model registry"][0]
+    (tmp_path / "a file").write_text("no folder")
+    found = answers(Settings(home=tmp_path, mlflow_tracking_uri=f"sqlite:///{tmp_path}/a file/mlflow.db"))
+    assert not found["champion: detector"][0] and not found["champion: forecaster"][0]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ import pytest
 from upath import UPath
 
 from plate_assets.drift.tables import DRIFT_EPISODES, DRIFT_STEPS, DRIFT_TESTS, LABELLING_BATCH
-from plate_assets.orchestration.lines import line_of
-from plate_assets.orchestration.night import DRIFT, WATCHING
-from plate_assets.orchestration.schedules import watch_of
-from plate_assets.orchestration.tags import EMBEDDING_TAG, version_tag
+from plate_assets.orchestration.assets.drift.acquisitions import DRIFT, reference_in_force
+from plate_assets.orchestration.assets.drift.line_membership import line_of
+from plate_assets.orchestration.tags import BASIS_METADATA
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.acquisition_table import ACQUISITION, acquisition_to_table
 from plate_assets.plates.layout import PlateFormat
@@ -65,9 +64,12 @@ def arrived(lab, plate: str, day: int, **about) -> str:
     pixels = np.random.default_rng(day).integers(0, 255, (vectors.height, 8, 8), dtype=np.uint8)
     write_stack(lab.storage.stack("patches", key), [(tiles.select(names), pixels)], PATCHES, Provenance())
     lab.instance.add_dynamic_partitions("plate_acquisitions", [key])
-    for asset in ("acquisition", "image_quality", "patches", "growth", "patch_embeddings"):
-        tags = {EMBEDDING_TAG: version_tag(version)} if asset == "patch_embeddings" else {}
-        lab.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, tags=tags))
+    possible, present = lab.platform.assets_over(lab.platform.subject("plate")), lab.platform.present()
+    for asset in ("acquisition", "image_quality", "illumination", "patches", "growth", "patch_embeddings"):
+        parts = lab.platform.wanted_parts(asset, possible) if asset != "acquisition" else ()
+        basis = {part.name: part.value(present, key) for part in parts}
+        metadata = {BASIS_METADATA: dg.MetadataValue.json(basis)}
+        lab.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
     return key
 
 
@@ -78,7 +80,7 @@ def lab(tmp_path_factory):
         write_bundle(ModelBundle({"format": 1}, {"w": np.zeros(3, np.float32)}), lab.storage.model("embedding_model"))
         lab.champion = lab.registry.promote(registered(lab.settings).version, "test", "the first")
         keys = [arrived(lab, plate, day) for day, plate in enumerate(REFERENCE)]
-        assert watch_of(lab.storage, lab.settings) is None
+        assert reference_in_force(lab.platform.present()) is None
         lab.run_plain("drift_reference", {"ops": {"drift_references": {"config": {"acquisitions": keys}}}})
         yield lab
 
@@ -89,10 +91,10 @@ def held_against_reference(lab, key: str) -> dg.ExecuteInProcessResult:
 
 def test_the_night_tests_what_is_embedded_once_there_is_a_reference(lab):
     assert lab.metadata("drift_reference")["plates"].value == 20
-    due = {request.partition_key: request for request in lab.night("watched_night")}
+    due = {request.partition_key: request for request in lab.night()}
     wanted = {key.path[-1] for key in due["R00_024h"].asset_selection}
-    assert set(DRIFT) <= wanted and "patch_embeddings" not in wanted
-    assert isinstance(lab.night(), dg.SkipReason)  # one run does all of it, the calls behind the test
+    assert {"drift_tests", "drift_null", "well_drift", "image_outliers"} <= wanted and "patch_embeddings" not in wanted
+    assert "quadruplet_calls" in wanted  # one run does all of it, the calls behind the test
 
 
 def test_a_morning_without_an_alarm_makes_its_page_and_has_nothing_to_label(lab):
@@ -160,9 +162,8 @@ def test_an_assay_is_a_line_of_its_own_where_the_plate_says_it():
 
 
 def test_a_new_embedding_model_ends_the_watch_until_it_has_a_reference(lab):
-    assert watch_of(lab.storage, lab.settings) is not None
+    assert reference_in_force(lab.platform.present()) is not None
     write_bundle(ModelBundle({"format": 2}, {"w": np.ones(3, np.float32)}), lab.storage.model("embedding_model"))
-    assert watch_of(lab.storage, lab.settings) is None
-    assert isinstance(lab.night("watched_night"), dg.SkipReason)
+    assert reference_in_force(lab.platform.present()) is None
     wanted = [key.path[-1] for request in lab.night() for key in request.asset_selection]
-    assert wanted and not set(WATCHING) & set(wanted)
+    assert wanted and not set(DRIFT.assets) & set(wanted)

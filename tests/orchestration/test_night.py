@@ -1,100 +1,129 @@
+"""What the night decides, on a small graph: what is missing or stale, why, and that doing it leaves nothing to do."""
+
+import dagster as dg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plate_assets.orchestration.night import BEHIND, SCORING, Materialised, only_of_another_model, plan
-from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING, MeasuredTimelapse, plan_timelapses
+from plate_assets.orchestration.asset_graph import AssetGraph
+from plate_assets.orchestration.night import UNTOLD, differences, plan
+from plate_assets.orchestration.parts import Reason, Why
 
-ALL = frozenset(SCORING)
-
-
-def test_a_plate_that_was_never_scored_gets_every_asset():
-    (work,) = plan({"P1_096h": Materialised(frozenset())}, "precipitation-detector.3", {}, ())
-    assert work.assets == SCORING
-    assert work.reason == "unscored"
-
-
-def test_a_scored_plate_with_the_same_champion_and_decisions_gets_no_run():
-    state = {"P1_096h": Materialised(ALL, "precipitation-detector.3", "aa")}
-    assert plan(state, "precipitation-detector.3", {"P1_096h": "aa"}, ()) == []
-
-
-def test_a_new_champion_scores_again_without_cutting_tiles_or_measuring_growth_again():
-    state = {"P1_096h": Materialised(ALL, "precipitation-detector.2", "aa")}
-    (work,) = plan(state, "precipitation-detector.3", {"P1_096h": "aa"}, ())
-    assert work.assets == ("patch_scores", "well_scores", "quadruplet_calls", "layout_effects", "plate_report")
-    assert work.reason == "scored by precipitation-detector.2, and the champion is precipitation-detector.3"
-    assert only_of_another_model([work]) == [work]
+# images -> tiles -> scores -> calls -> report, growth -> report, champion -> scores; test makes two tables at once
+PARENTS = {
+    "tiles": {"images"}, "growth": {"images"}, "scores": {"tiles", "champion"}, "calls": {"scores"},
+    "report": {"calls", "growth"}, "test": {"tiles"}, "null": {"tiles"},
+}  # fmt: skip
+OWN = {"tiles": ["images", "channel"], "growth": ["images"], "scores": ["detector"], "calls": ["λ"], "test": ["reference"]}
+WHYS = {
+    "images": Why.INPUTS, "channel": Why.SETTING, "detector": Why.MODEL, "λ": Why.SETTING, "reference": Why.REFERENCE,
+}  # fmt: skip
+NOW = {"images": "#a", "channel": "w1", "detector": "m/3", "λ": "0.05", "reference": "#r"}
 
 
-def test_a_well_taken_out_changes_calls_and_leaves_tile_scores_alone():
-    state = {"P1_096h": Materialised(ALL, "precipitation-detector.3", "aa")}
-    (work,) = plan(state, "precipitation-detector.3", {"P1_096h": "bb"}, ())
-    assert work.assets == ("well_scores", "quadruplet_calls", "layout_effects", "plate_report")
-    assert only_of_another_model([work]) == []
+@dg.multi_asset(
+    outs={"test": dg.AssetOut(), "null": dg.AssetOut()}, deps=["tiles"], can_subset=False
+)  # fmt: skip
+def one_step(): ...
+
+
+GRAPH = AssetGraph.of(
+    [dg.AssetSpec(name, deps=sorted(parents)) for name, parents in PARENTS.items() if name not in ("test", "null")]
+    + [dg.AssetSpec("images"), dg.AssetSpec("champion"), one_step]
+)
+ALL = GRAPH.in_order(PARENTS.keys())
+
+
+def wanted(name: str, now: dict[str, str] = NOW) -> dict[str, str]:
+    """What the result of an asset should rest on: its own parts and those of all before it."""
+    names = [name, *GRAPH.before([name])]
+    together = {other for each in names for other in GRAPH.together.get(each, ())}
+    return {part: now[part] for each in sorted({*names, *together}) for part in OWN.get(each, ())}
+
+
+def planned(made, recorded, now=NOW, possible=ALL):
+    return plan("P1", possible, made, recorded.get, lambda name: wanted(name, now), WHYS, GRAPH)
+
+
+UP_TO_DATE = {name: wanted(name) for name in ALL}
+
+
+def test_what_was_never_made_is_made_whole():
+    work = planned((), {})
+    assert work.assets == ALL and work.reason == "not made yet"
+
+
+def test_what_rests_on_what_holds_now_is_left_alone():
+    assert planned(ALL, UP_TO_DATE) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "again", "said"),
+    [
+        ("λ", "0.01", {"calls", "report"}, "λ was 0.05, is 0.01"),
+        ("detector", "m/4", {"scores", "calls", "report"}, "detector was m/3, is m/4"),
+        ("channel", "w2", {"tiles", "scores", "calls", "report", "test", "null"}, "channel was w1, is w2"),
+        ("images", "#b", set(ALL), "images changed"),
+        ("reference", "#s", {"test", "null"}, "reference changed"),
+    ],
+)
+def test_a_changed_part_makes_again_what_rests_on_it_and_no_more_and_says_why(part, value, again, said):
+    work = planned(ALL, UP_TO_DATE, NOW | {part: value})
+    assert set(work.assets) == again and work.reason == said
+    assert [other for other in WHYS if work.because_of(WHYS[other], other)] == [part]
 
 
 def test_a_run_that_died_in_the_middle_is_finished_from_where_it_was():
-    state = {"P1_096h": Materialised({"patches", "growth", "patch_scores"}, "precipitation-detector.3")}
-    (work,) = plan(state, "precipitation-detector.3", {}, ())
-    assert work.assets == ("well_scores", "quadruplet_calls", "layout_effects", "plate_report")
+    """The calls were made again and the report was not: it says so by what it was recorded to rest on."""
+    now = NOW | {"λ": "0.01"}
+    recorded = UP_TO_DATE | {"calls": wanted("calls", now)}
+    work = planned(ALL, recorded, now)
+    assert work.assets == ("report",) and work.reason == "λ was 0.05, is 0.01"
 
 
-def test_a_plate_with_a_run_in_flight_is_left_alone():
-    assert plan({"P1_096h": Materialised(frozenset())}, "precipitation-detector.3", {}, {"P1_096h"}) == []
+def test_a_result_that_does_not_say_what_it_rests_on_is_made_again():
+    work = planned(ALL, {name: basis for name, basis in UP_TO_DATE.items() if name != "growth"})
+    assert set(work.assets) == {"growth", "report"} and work.reasons == (UNTOLD,)
 
 
-def test_without_a_champion_only_what_needs_no_model_is_made():
-    (work,) = plan({"P1_096h": Materialised(frozenset())}, None, {}, ())
-    assert work.assets == ("patches", "growth")
+def test_what_cannot_be_told_now_is_not_compared():
+    assert differences({"files": "#old"}, {"files": None}, {}) == []
 
 
-assets = st.frozensets(st.sampled_from(SCORING))
-versions = st.sampled_from([None, "m.1", "m.2"])
-states = st.dictionaries(
-    st.text("ABC", min_size=1, max_size=3), st.builds(Materialised, assets, versions, versions), max_size=6
-)
+def test_a_part_that_holds_no_more_is_a_difference():
+    assert differences({"λ": "1", "reference": "#r"}, {"λ": "1"}, WHYS) == [Reason(Why.REFERENCE, "reference", "#r", "none")]
 
 
-@given(states, st.sampled_from(["m.1", "m.2"]))
-def test_doing_the_work_leaves_nothing_to_do(state, champion):
-    done = {key: Materialised(ALL, champion, made.decisions) for key, made in state.items()}
-    assert plan(done, champion, {}, ()) == []
+def test_several_reasons_are_all_said_and_that_something_is_missing_is_not():
+    made = [name for name in ALL if name != "report"]
+    work = planned(made, UP_TO_DATE, NOW | {"λ": "0.01", "detector": "m/4"})
+    assert sorted(work.reason.split("; ")) == ["detector was m/3, is m/4", "λ was 0.05, is 0.01"]
 
 
-@given(states, st.sampled_from(["m.1", "m.2"]))
-def test_whatever_is_made_again_everything_behind_it_is_made_again_too(state, champion):
-    for work in plan(state, champion, {}, ()):
-        for name in work.assets:
-            assert set(BEHIND[name]) <= set(work.assets)
+def test_tables_that_one_step_makes_are_made_together():
+    recorded = {name: basis for name, basis in UP_TO_DATE.items() if name != "null"}
+    assert planned([name for name in ALL if name != "null"], recorded).assets == GRAPH.in_order({"test", "null"})
 
 
-def timelapses(**timelapse):
-    return {"F1": MeasuredTimelapse(**{"assets": MEASURING + JUDGING, "signature": "s", "model_version": "f.1"} | timelapse)}
+parts = st.fixed_dictionaries({name: st.sampled_from([value, "another"]) for name, value in NOW.items()})
 
 
-def test_a_timelapse_that_is_judged_by_the_champion_is_left_alone():
-    assert plan_timelapses(timelapses(), (), "f.1", ()) == []
+@given(st.sets(st.sampled_from(ALL)), parts, parts)
+def test_whatever_is_made_again_all_behind_it_is_too_and_then_nothing_is_left(made, before, now):
+    recorded = {name: wanted(name, before) for name in made}
+    work = planned(made, recorded, now)
+    again = set(work.assets) if work else set()
+    assert GRAPH.behind(again) & set(ALL) <= again and set(ALL) - made <= again
+    done = recorded | {name: wanted(name, now) for name in again}
+    assert planned(ALL, done, now) is None
 
 
-def test_a_timelapse_that_has_grown_is_measured_and_judged_again():
-    (work,) = plan_timelapses(timelapses(), {"F1"}, "f.1", ())
-    assert work.assets == MEASURING + JUDGING and work.reason == "its files changed"
-    assert plan_timelapses(timelapses(), {"F1"}, "f.1", {"F1"}) == []
+def test_without_a_champion_only_what_needs_none_is_possible():
+    possible = GRAPH.in_order(set(ALL) - GRAPH.behind(["champion"]))
+    assert planned((), {}, possible=possible).assets == possible == ("tiles", "growth", "test", "null")
 
 
-def test_another_champion_judges_a_timelapse_again_and_measures_nothing():
-    (work,) = plan_timelapses(timelapses(), (), "f.2", ())
-    assert work.assets == JUDGING and work.reason.startswith("scored by f.1")
-
-
-def test_without_a_champion_a_timelapse_is_measured_and_no_more():
-    (work,) = plan_timelapses(timelapses(assets=("timelapse",), model_version=None), (), None, ())
-    assert work.assets == MEASURING[1:] and work.reason == "unmeasured"
-    assert plan_timelapses(timelapses(assets=MEASURING, model_version=None), (), None, ()) == []
-
-
-@given(st.sets(st.sampled_from(MEASURING + JUDGING)), st.booleans(), st.sampled_from([None, "f.1", "f.2"]))
-def test_what_is_planned_for_a_timelapse_is_always_a_tail_of_the_chain(assets, grown, champion):
-    possible = MEASURING + JUDGING if champion else MEASURING
-    for work in plan_timelapses(timelapses(assets=assets), {"F1"} if grown else (), champion, ()):
-        assert work.assets == possible[-len(work.assets) :] and set(possible) - assets <= set(work.assets)
+def test_each_asset_comes_after_all_that_it_rests_on_and_ends_are_what_nothing_rests_on():
+    order = list(GRAPH.parents)
+    assert all(order.index(parent) < order.index(name) for name, parents in GRAPH.parents.items() for parent in parents)
+    assert set(GRAPH.last(ALL)) in ({"report", "test"}, {"report", "null"})

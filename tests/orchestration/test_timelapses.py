@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 
 from plate_assets.cli import app
 from plate_assets.dry_mass.tables import ANNOTATIONS, CELL_ANOMALIES, CELL_TRACKS, DRY_MASS_SERIES, WINDOW_ANOMALIES
-from plate_assets.orchestration.timelapse_night import JUDGING, MEASURING
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.dry_mass.series_files import simulate_tables
 from tests.made_labs import opened_lab
 
+MEASURING = ("timelapse", "phase_frames", "cell_masks", "cell_tracks", "dry_mass_series", "dry_mass_windows")
+JUDGING = ("window_anomalies", "cell_anomalies", "timelapse_report")
 FORECAST = {"ops": {"dry_mass_forecaster": {"config": {"epochs": 2, "windows_per_epoch": 500, "seed": 1}}}}
 
 
@@ -46,16 +47,16 @@ def lab(tmp_path_factory):
             lab.looks.append(lab.tick("timelapse_arrivals", cursor))
             cursor = lab.looks[-1].cursor
         for request in lab.looks[-1].run_requests:
-            lab.run("timelapse", request)
-        lab.run_plain("train_forecaster", FORECAST)
-        lab.moved_before = lab.tick("forecaster_moved")
+            lab.run("timelapse_chain", request)
+        lab.run_plain("train_dry_mass", FORECAST)
+        lab.moved_before = lab.tick("dry_mass_champion_moved")
         done = CliRunner().invoke(
-            app, ["promote", "--kind", "forecaster", "--reason", "the first"], env={"PLATE_ASSETS_HOME": str(home)}
+            app, ["promote", "--kind", "dry_mass", "--reason", "the first"], env={"PLATE_ASSETS_HOME": str(home)}
         )
         assert done.exit_code == 0, done.output
         lab.requests = lab.night("timelapse_night")
         for request in lab.requests:
-            lab.run("timelapse", request)
+            lab.run("timelapse_chain", request)
         yield lab
 
 
@@ -108,8 +109,8 @@ def test_a_timelapse_that_grew_is_measured_again_and_only_its_new_windows_are_fo
     old = read_table(lab.storage.table("window_anomalies", name), WINDOW_ANOMALIES)
     (lab.settings.home / "timelapses" / name / "tracks.csv").write_bytes(cut(lab.whole, 48.0))
     (request,) = lab.night("timelapse_night")
-    assert request.partition_key == name and request.tags["plate_assets/reason"] == "its files changed"
-    lab.run("timelapse", request)
+    assert request.partition_key == name and request.tags["plate_assets/reason"] == "files changed"
+    lab.run("timelapse_chain", request)
     new = read_table(lab.storage.table("window_anomalies", name), WINDOW_ANOMALIES)
     judged = lab.metadata("window_anomalies", name)
     assert new.height > old.height
@@ -138,11 +139,12 @@ def test_a_verdict_is_recorded_with_its_author_and_one_on_nothing_is_refused(lab
 
 
 def test_another_champion_judges_every_timelapse_again_and_measures_none(lab):
-    lab.run_plain("train_forecaster", FORECAST)
+    lab.run_plain("train_dry_mass", FORECAST)
     lab.forecasters.promote("2", "ann", "another seed")
-    moved = lab.tick("forecaster_moved")
+    moved = lab.tick("dry_mass_champion_moved")
     assert {request.partition_key for request in moved.run_requests} == {"CULTURE00003", "CULTURE00004"}
-    assert all([key.path[-1] for key in request.asset_selection] == list(JUDGING) for request in moved.run_requests)
+    for request in moved.run_requests:
+        assert [key.path[-1] for key in request.asset_selection] == list(JUDGING), request.tags
 
 
 def test_an_experiment_compares_two_cultures(lab):
@@ -173,12 +175,12 @@ def test_images_become_tracks_and_new_frames_alone_are_measured(lab):
     (folder / "timelapse.json").write_text(json.dumps(told))
     cursor = lab.tick("timelapse_arrivals").cursor
     (request,) = lab.tick("timelapse_arrivals", cursor).run_requests
-    lab.run("timelapse", request)
+    lab.run("timelapse_chain", request)
     tracks = read_table(lab.storage.table("cell_tracks", "SPHERES"), CELL_TRACKS)
     assert tracks["track_id"].n_unique() == 2 and set(tracks["unit"]) == {"pg"}
     spheres(folder, 7)
     request = next(request for request in lab.night("timelapse_night") if request.partition_key == "SPHERES")
-    lab.run("timelapse", request)
+    lab.run("timelapse_chain", request)
     assert lab.metadata("phase_frames", "SPHERES")["new frames"].value == 2
     series = read_table(lab.storage.table("dry_mass_series", "SPHERES"), DRY_MASS_SERIES)
     assert not series["long_enough"].any()  # kept, and not scored
@@ -200,7 +202,7 @@ def test_a_broken_timelapse_fails_alone_with_the_file_and_leaves_no_table(lab, n
         (folder / file).write_bytes(content)
     cursor = lab.tick("timelapse_arrivals").cursor
     requests = {request.partition_key: request for request in lab.tick("timelapse_arrivals", cursor).run_requests}
-    done = lab.try_run("timelapse", requests[name])
+    done = lab.try_run("timelapse_chain", requests[name])
     assert not done.success
     error = next(event for event in done.all_events if event.is_step_failure).step_failure_data.error
     assert re.search(said, error.cause.message if error.cause else error.message)

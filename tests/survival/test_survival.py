@@ -3,13 +3,16 @@
 import pytest
 from upath import UPath
 
-from plate_assets.orchestration.io_managers import SCHEMAS
-from plate_assets.orchestration.jobs import INGEST
-from plate_assets.orchestration.night import SCORING
+from plate_assets.orchestration.assets.precipitation.scoring import PRECIPITATION
+from plate_assets.orchestration.sciences import table_schemas
 from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.tables import read_table
 
 pytestmark = pytest.mark.processes
+
+SCHEMAS = table_schemas()
+INGEST = ("acquisition", "image_quality", "illumination")
+SCORING = PRECIPITATION.assets
 
 
 def arrive(platform, folders) -> set[str]:
@@ -73,7 +76,7 @@ def test_a_training_killed_between_two_epochs_goes_on_from_its_checkpoint(platfo
     keys = arrive(platform, plates)
     platform.wait_for_partitions("patches", keys)
     name_the_clusters(platform)
-    platform.launch("train", {"precipitation_detector": {"epochs": 6, "tiles_per_epoch": 64}}, "cnn27")
+    platform.launch("train_precipitation", {"precipitation_detector": {"epochs": 6, "tiles_per_epoch": 64}}, "cnn27")
     run = platform.wait_for_step("precipitation_detector")
     platform.wait_until(platform.checkpoints, "a checkpoint of the training")
     platform.kill_run(run)

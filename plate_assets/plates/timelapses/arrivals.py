@@ -64,13 +64,6 @@ def decide_timelapses(
     return TimelapseDecision(tuple(start), tuple(waiting), tuple(broken), now)
 
 
-def grown_timelapses(seen: Iterable[SeenTimelapse], measured: Mapping[str, str]) -> list[SeenTimelapse]:
-    """Those that were measured and whose files are others now. measured: name -> signature, as the instance says."""
-    return [
-        folder for folder in seen if not folder.error and folder.name in measured and measured[folder.name] != folder.signature
-    ]
-
-
 def scan_timelapses(root: UPath, leave_out: Collection[str] = ()) -> list[SeenTimelapse]:
     """Every folder in `root` as it is now. Raises ListingError where `root` cannot be listed: that is never "nothing came"."""
     root = as_upath(root)

@@ -1,20 +1,72 @@
 """After an alarm: which tiles a person is asked to label, as a table and as a picture.
 
-Belongs here: from the acquisitions of an episode to the batch. Not here: the choice itself (`drift.batch`), alarms
+Belongs here: from the lines' new episodes to the batch. Not here: the choice itself (`drift.batch`), alarms
 (`drift_monitor`), what labels do (`labelling`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from upath import UPath
 
-from plate_assets.drift.acquisitions import vectors_of
+from plate_assets.drift.acquisitions import DriftReference, vectors_of
 from plate_assets.drift.tables import LABELLING_BATCH
 from plate_assets.storage.arrays import Stack
+from plate_assets.workflows.drift.monitor import LineSettings, announce, line_folder, read_line, unannounced
 
 TILE = ["Metadata_Well", "Metadata_Site", "Metadata_Channel", "tile_row", "tile_col"]
 COUNT = 48
+
+
+@dataclass(frozen=True)
+class TileSources:
+    """How what is stored of an acquisition is read. has_tiles: whether its outliers and pixels are."""
+
+    has_tiles: Callable[[str], bool]
+    outliers: Callable[[str], pl.DataFrame]
+    embeddings: Callable[[str], pl.DataFrame]
+    patches: Callable[[str], Stack]
+
+
+@dataclass
+class Asked:
+    """What a person is asked after new alarms: LABELLING_BATCH, the pixels by acquisition, and the episodes in words."""
+
+    batch: pl.DataFrame = field(default_factory=LABELLING_BATCH.empty)
+    patches: dict[str, Stack] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+
+
+def ask_after_alarms(
+    folder: UPath, lines: Iterable[str], reference: DriftReference, settings: LineSettings, stored: TileSources
+) -> Asked:
+    """The batches of all episodes that nobody was told of yet, which are marked as announced: each is asked for once.
+
+    folder: where lines keep their state. Acquisitions of an episode are those in it and those of the window before it, which
+    brought the alarm; those without stored tiles are left out.
+    """
+    asked = Asked()
+    for line in lines:
+        place, state = line_folder(folder, line, reference, settings), read_line(folder, line, reference, settings)
+        for episode in unannounced(place, state.episodes).iter_rows(named=True):
+            keys = [key for key in acquisitions_of(state.steps, episode, settings.window) if stored.has_tiles(key)]
+            made = make_batch(episode, map(stored.outliers, keys), map(stored.embeddings, keys))
+            asked.batch = pl.concat([asked.batch, made])
+            asked.patches |= {key: stored.patches(key) for key in keys}
+            asked.alarms.append(
+                f"drift on line {line} since {episode['opened_at']:%Y-%m-%d %H:%M} UTC (episode {episode['episode']})"
+            )
+            announce(place, episode)
+    return asked
+
+
+def acquisitions_of(steps: pl.DataFrame, episode: Mapping[str, Any], window: int) -> list[str]:
+    """Acquisitions in an episode of a line's DRIFT_STEPS, and in the `window` updates before it; in their order."""
+    own = steps.filter(pl.col("episode") == episode["episode"])
+    before = steps.filter(pl.col("update") < own["update"].min()).tail(window)
+    return pl.concat([before, own])["acquisition"].unique(maintain_order=True).to_list()
 
 
 def make_batch(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from plate_assets.plates.listing import ListingError
-from plate_assets.plates.timelapses.arrivals import SeenTimelapse, decide_timelapses, grown_timelapses, scan_timelapses
+from plate_assets.plates.timelapses.arrivals import SeenTimelapse, decide_timelapses, scan_timelapses
 
 TIMELAPSE = SeenTimelapse("F1", "s1")
 
@@ -28,11 +28,6 @@ def test_a_copy_that_goes_on_is_waited_for_however_long_it_stays_the_same():
 def test_a_known_one_is_never_let_in_again_and_one_that_differs_by_case_is_told():
     decision = decide_timelapses([TIMELAPSE, SeenTimelapse("f1", "s")], {"F1"}, {"F1": ("s1", 5), "f1": ("s", 5)}, 2)
     assert not decision.start and "rename one" in (decision.broken[0].error or "")
-
-
-def test_one_that_has_grown_since_it_was_measured_is_due():
-    grown = grown_timelapses([TIMELAPSE, SeenTimelapse("F2", "s9"), SeenTimelapse("F3", "new")], {"F1": "s1", "F2": "s8"})
-    assert [each.name for each in grown] == ["F2"]
 
 
 names = st.text("ab", min_size=1, max_size=2)

@@ -7,13 +7,13 @@ import polars as pl
 
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.plates import acquisition
-from plate_assets.orchestration.assets.registry import cluster_labels, expert_labels
+from plate_assets.orchestration.assets.precipitation.decisions import cluster_labels, expert_labels
+from plate_assets.orchestration.chains import table_asset
 from plate_assets.orchestration.instance_state import materialised_acquisitions
-from plate_assets.orchestration.metadata import described, picture, said
-from plate_assets.orchestration.partitions import backbones, plate_acquisitions
+from plate_assets.orchestration.metadata import logged_progress, picture
+from plate_assets.orchestration.partitions import backbones
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
-from plate_assets.orchestration.tags import EMBEDDING_TAG, version_tag
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
@@ -33,13 +33,7 @@ class SampleConfig(dg.Config):
     seed: int = 0
 
 
-@dg.asset(
-    **_training,
-    deps=[acquisition],
-    kinds={"zarr", "polars"},
-    io_manager_key="stacks",
-    metadata=described(tables.TRAINING_SAMPLE),
-)
+@table_asset(tables.TRAINING_SAMPLE, group_name="training", stack=True, deps=[acquisition], kinds={"zarr", "polars"})
 def training_sample(
     context: dg.AssetExecutionContext,
     config: SampleConfig,
@@ -57,7 +51,7 @@ def training_sample(
     )
     blocks = sample_acquisitions(
         acquisitions, len(chosen), tiles=config.tiles, seed=config.seed,
-        exclusions=read_rows(storage.exclusions, EXCLUSIONS), progress=said(context, "acquisitions sampled"),
+        exclusions=read_rows(storage.exclusions, EXCLUSIONS), progress=logged_progress(context, "acquisitions sampled"),
     )  # fmt: skip
     return dg.MaterializeResult(value=blocks, metadata={"acquisitions": len(chosen), "seed": config.seed})
 
@@ -99,7 +93,7 @@ def embedding_model(
         trunk=config.trunk, iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
         learning_rate=config.learning_rate, temperature=config.temperature,
         positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
-        progress=said(context, "iterations"),
+        progress=logged_progress(context, "iterations"),
     )  # fmt: skip
     return dg.MaterializeResult(
         value=trained.bundle,
@@ -112,33 +106,6 @@ def embedding_model(
     )
 
 
-@dg.asset(
-    partitions_def=plate_acquisitions,
-    group_name="precipitation",
-    code_version="1",
-    kinds={"torch", "polars"},
-    io_manager_key="tables",
-    metadata=described(tables.PATCH_EMBEDDINGS),
-)
-def patch_embeddings(
-    context: dg.AssetExecutionContext,
-    patches: Stack,
-    embedding_model: ModelBundle,
-    settings: dg.ResourceParam[Settings],
-    storage: dg.ResourceParam[Storage],
-) -> dg.MaterializeResult:
-    """The vector of each tile of an acquisition under the embedding model."""
-    from plate_assets.storage.models import bundle_version
-    from plate_assets.workflows.precipitation.training_data import embed
-
-    prepare_arithmetic(settings.threads)
-    version = bundle_version(storage.model("embedding_model"))
-    table = embed(patches, embedding_model, version, progress=said(context, "tiles embedded"))
-    return dg.MaterializeResult(
-        value=table, metadata={"tiles": table.height, "embedding model": version}, tags={EMBEDDING_TAG: version_tag(version)}
-    )
-
-
 class MapConfig(dg.Config):
     """The map's parameters."""
 
@@ -146,7 +113,7 @@ class MapConfig(dg.Config):
     seed: int = 0
 
 
-@dg.asset(**_training, kinds={"scikitlearn"}, io_manager_key="tables", metadata=described(tables.PATCH_MAP))
+@table_asset(tables.PATCH_MAP, group_name="training", kinds={"scikitlearn"})
 def patch_map(
     context: dg.AssetExecutionContext,
     config: MapConfig,
@@ -158,7 +125,9 @@ def patch_map(
     from plate_assets.workflows.precipitation.training_data import map_tiles
 
     prepare_arithmetic(settings.threads)
-    table = map_tiles(training_sample, embedding_model, config.perplexity, config.seed, said(context, "tiles embedded"))
+    table = map_tiles(
+        training_sample, embedding_model, config.perplexity, config.seed, logged_progress(context, "tiles embedded")
+    )
     return dg.MaterializeResult(value=table, metadata={"perplexity": config.perplexity, "seed": config.seed})
 
 
@@ -170,7 +139,7 @@ class ClusterConfig(dg.Config):
     min_samples: int = 0
 
 
-@dg.asset(**_training, kinds={"scikitlearn"}, io_manager_key="tables", metadata=described(tables.CLUSTERS))
+@table_asset(tables.CLUSTERS, group_name="training", kinds={"scikitlearn"})
 def patch_clusters(config: ClusterConfig, patch_map: pl.DataFrame) -> dg.MaterializeResult:
     """The clusters of the map. A person names them: `plate-assets label` shows their contact sheets."""
     from plate_assets.precipitation.clusters import cluster_map
@@ -189,9 +158,7 @@ def patch_clusters(config: ClusterConfig, patch_map: pl.DataFrame) -> dg.Materia
     )
 
 
-@dg.asset(
-    **_training, deps=[cluster_labels], kinds={"polars"}, io_manager_key="tables", metadata=described(tables.LABELLED_PATCHES)
-)
+@table_asset(tables.LABELLED_PATCHES, group_name="training", deps=[cluster_labels], kinds={"polars"})
 def labelled_patches(patch_clusters: pl.DataFrame, storage: dg.ResourceParam[Storage]) -> dg.MaterializeResult:
     """The tiles whose cluster a person named, split by plate or well. Stale when a name changes."""
     from plate_assets.precipitation.labels import apply_labels
@@ -256,7 +223,7 @@ def precipitation_detector(
         registry,
         checkpoint=storage.checkpoint(f"precipitation_detector-{context.partition_key}.safetensors"),
         run_id=context.run.run_id,
-        progress=said(context, "epochs"),
+        progress=logged_progress(context, "epochs"),
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
@@ -276,13 +243,11 @@ def judged_apart(labels: pl.DataFrame, instance: dg.DagsterInstance, storage: St
     return [key for key in let_in if storage.stack("patches", key).exists()]
 
 
-@dg.asset(
+@table_asset(
+    tables.COMPARISON,
     group_name="training",
-    code_version="1",
-    deps=[precipitation_detector, expert_labels],  # pyright: ignore[reportArgumentType]
+    deps=[precipitation_detector, expert_labels],
     kinds={"polars", "mlflow"},
-    io_manager_key="tables",
-    metadata=described(tables.COMPARISON),
     pool="torch",
 )
 def detector_comparison(
@@ -301,7 +266,7 @@ def detector_comparison(
     models = {version.uri: registry.load(version.uri) for version in registry.newest_by_tag("backbone")}
     compared = compare_detectors(
         models, [stored_plate(storage, settings, key) for key in keys], labels, contamination=settings.contamination,
-        method=settings.call_method, progress=said(context, "plates scored"),
+        method=settings.call_method, progress=logged_progress(context, "plates scored"),
     )  # fmt: skip
     return dg.MaterializeResult(
         value=compared.table,

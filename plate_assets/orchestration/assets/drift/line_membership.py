@@ -6,15 +6,18 @@ Belongs here: from the instance and the tables to the lines that a drift monitor
 import re
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from plate_assets.drift.acquisitions import DriftReference
 from plate_assets.orchestration.instance_state import latest_times, materialised_acquisitions
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import known_acquisition, stored_embeddings_version
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from plate_assets.drift.acquisitions import DriftReference
 
 
 def line_of(acquisition: Acquisition, expression: str) -> str:
@@ -29,7 +32,7 @@ def line_of(acquisition: Acquisition, expression: str) -> str:
 
 
 def lines_of(
-    instance: dg.DagsterInstance, storage: Storage, settings: Settings, reference: DriftReference
+    instance: dg.DagsterInstance, storage: Storage, settings: Settings, reference: "DriftReference"
 ) -> dict[str, list[tuple[str, datetime]]]:
     """The acquisitions of each line that the reference's embedding model has seen, with the time when each began.
 

@@ -1,35 +1,35 @@
-"""The nightly assets of precipitation: from an acquisition to a call on each condition."""
+"""The nightly assets of precipitation: from an acquisition to a call on each condition.
 
-from typing import Any
+Belongs here: the chain of precipitation. Not here: training (`training`), any step's arithmetic (`workflows.precipitation`).
+"""
 
 import dagster as dg
 import polars as pl
 
 from plate_assets.learning.arithmetic import prepare_arithmetic
-from plate_assets.orchestration.assets.plates import illumination
-from plate_assets.orchestration.assets.registry import champion
-from plate_assets.orchestration.metadata import described, picture, reasons_list, said
-from plate_assets.orchestration.partitions import plate_acquisitions
+from plate_assets.orchestration.assets.plates import PLATES, illumination
+from plate_assets.orchestration.assets.precipitation.decisions import precipitation_champion
+from plate_assets.orchestration.chains import Chain, table_asset
+from plate_assets.orchestration.metadata import logged_progress, picture, reasons_list
+from plate_assets.orchestration.parts import ACQUISITION, EXCLUSIONS_OF_PLATE, PLATE_MAP, VIEW, model, setting
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import drift_of, fields_of
-from plate_assets.orchestration.tags import DECISIONS_TAG, MODEL_TAG, version_tag
 from plate_assets.orchestration.workflow_options import bundle_of, call_settings
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.model_kinds import DETECTOR
 from plate_assets.storage.registry import ModelRegistry
 
-_of_acquisition: dict[str, Any] = {"partitions_def": plate_acquisitions, "group_name": "precipitation", "code_version": "1"}
+PRECIPITATION = Chain("precipitation", PLATES, DETECTOR)
+LOOKED_AT = (*ACQUISITION, *VIEW, PLATE_MAP)
+CALLING = (setting("contamination", "λ"), setting("call_method", "call method"), setting("drift_action", "what drift does"))
 
 
-@dg.asset(
-    **_of_acquisition,
-    deps=[illumination],
-    kinds={"zarr", "polars"},
-    io_manager_key="stacks",
-    metadata=described(tables.PATCHES),
+@PRECIPITATION.asset(
+    tables.PATCHES, rests_on=(*ACQUISITION, *VIEW, PLATE_MAP), stack=True, deps=[illumination], kinds={"zarr", "polars"}
 )
 def patches(
     context: dg.AssetExecutionContext,
@@ -43,16 +43,12 @@ def patches(
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
-    blocks = cut_patches(fields, platemap, progress=said(context, "wells cut into tiles"))
+    blocks = cut_patches(fields, platemap, progress=logged_progress(context, "wells cut into tiles"))
     return dg.MaterializeResult(value=blocks)
 
 
-@dg.asset(
-    **_of_acquisition,
-    deps=[illumination],
-    kinds={"polars", "scikitimage"},
-    io_manager_key="tables",
-    metadata=described(tables.GROWTH),
+@PRECIPITATION.asset(
+    tables.GROWTH, rests_on=(*ACQUISITION, *VIEW, PLATE_MAP), deps=[illumination], kinds={"polars", "scikitimage"}
 )
 def growth(
     context: dg.AssetExecutionContext,
@@ -67,7 +63,7 @@ def growth(
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
-    table = growth_table(fields, platemap, progress=said(context, "wells measured"))
+    table = growth_table(fields, platemap, progress=logged_progress(context, "wells measured"))
     title = f"Confluence of {context.partition_key}"
     return dg.MaterializeResult(
         value=table,
@@ -81,12 +77,12 @@ def growth(
     )
 
 
-@dg.asset(
-    **_of_acquisition,
-    deps=[champion],
+@PRECIPITATION.asset(
+    tables.PATCH_SCORES,
+    rests_on=[model(DETECTOR)],
+    stack=True,
+    deps=[precipitation_champion],
     kinds={"torch", "polars"},
-    io_manager_key="stacks",
-    metadata=described(tables.PATCH_SCORES),
     pool="torch",
 )
 def patch_scores(
@@ -103,11 +99,11 @@ def patch_scores(
     version = registry.version_of(settings.model)
     bundle = bundle_of(registry, settings, version)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
-    scored = score_blocks(blocks_of(patches), detector, version, said(context, "tiles scored"), patches.table.height)
-    return dg.MaterializeResult(value=scored, metadata=model_facts(bundle, version), tags={MODEL_TAG: version_tag(version)})
+    scored = score_blocks(blocks_of(patches), detector, version, logged_progress(context, "tiles scored"), patches.table.height)
+    return dg.MaterializeResult(value=scored, metadata=model_facts(bundle, version))
 
 
-@dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.WELL_SCORES))
+@PRECIPITATION.asset(tables.WELL_SCORES, rests_on=(*ACQUISITION, PLATE_MAP, EXCLUSIONS_OF_PLATE), kinds={"polars"})
 def well_scores(
     context: dg.AssetExecutionContext,
     acquisition: KnownAcquisition,
@@ -120,7 +116,7 @@ def well_scores(
     from plate_assets.plates.tables import EXCLUSIONS
     from plate_assets.precipitation.figures import plate_heatmap
     from plate_assets.workflows.precipitation.calls import score_wells
-    from plate_assets.workflows.precipitation.score import decisions_fingerprint, plate_map_for
+    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     exclusions = read_rows(storage.exclusions, EXCLUSIONS)
@@ -134,17 +130,12 @@ def well_scores(
             "flagged": dg.MetadataValue.md(reasons_list(wells.filter(pl.col("flagged") | pl.col("excluded")))),
             "heat-map": picture(plate_heatmap(wells, "score", acquisition.acquisition.plate_format, title, "score"), title),
         },
-        tags={DECISIONS_TAG: decisions_fingerprint(platemap, exclusions, acquisition.acquisition.plate)},
     )
 
 
-@dg.asset(
-    **_of_acquisition,
-    deps=["drift_tests"],  # its calls may be withheld for drift
-    kinds={"polars", "scikitlearn"},
-    io_manager_key="tables",
-    metadata=described(tables.QUADRUPLET_CALLS),
-)
+@PRECIPITATION.asset(
+    tables.QUADRUPLET_CALLS, rests_on=CALLING, deps=["drift_tests"], kinds={"polars", "scikitlearn"}
+)  # its calls may be withheld for drift
 def quadruplet_calls(
     context: dg.AssetExecutionContext,
     well_scores: pl.DataFrame,
@@ -176,7 +167,7 @@ def quadruplet_calls(
     return dg.MaterializeResult(value=calls, metadata=metadata)
 
 
-@dg.asset(**_of_acquisition, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.LAYOUT_EFFECTS))
+@PRECIPITATION.asset(tables.LAYOUT_EFFECTS, kinds={"polars"})
 def layout_effects(well_scores: pl.DataFrame, growth: pl.DataFrame) -> dg.MaterializeResult:
     """Do the edge, the rows or the columns of the plate move score and growth? Controls apart."""
     from plate_assets.workflows.precipitation.score import layout_effects_of
@@ -187,9 +178,7 @@ def layout_effects(well_scores: pl.DataFrame, growth: pl.DataFrame) -> dg.Materi
     return dg.MaterializeResult(value=effects, metadata={"effects with p < 0.01": "; ".join(said_strong) or "none"})
 
 
-@dg.asset(
-    **_of_acquisition, kinds={"html"}, metadata={"what": "report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv"}
-)
+@PRECIPITATION.asset(kinds={"html"}, metadata={"what": "report.html, heatmap.png, tiles.csv, wells.csv, quadruplets.csv"})
 def plate_report(
     context: dg.AssetExecutionContext,
     acquisition: KnownAcquisition,
@@ -227,9 +216,7 @@ def plate_report(
     )
 
 
-@dg.asset(
-    group_name="precipitation", kinds={"polars"}, code_version="1", io_manager_key="tables", metadata=described(tables.ONSET)
-)
+@table_asset(tables.ONSET, group_name="precipitation", kinds={"polars"})
 def precipitation_onset(quadruplet_calls: pl.DataFrame) -> dg.MaterializeResult:
     """When precipitation first appears in each condition, over the time points of each plate."""
     from plate_assets.precipitation.onset import onset

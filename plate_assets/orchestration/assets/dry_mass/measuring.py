@@ -1,26 +1,52 @@
-"""The assets of a time-lapse before any model: from its files to the series of dry mass and their windows."""
+"""The assets of a time-lapse before any model: from its files to the series of dry mass and their windows.
 
-from typing import Any
+Belongs here: the first part of the chain of dry mass, and how time-lapses arrive. Not here: what rests on a model (`judging`).
+"""
+
+import json
 
 import dagster as dg
 import polars as pl
 from upath import UPath
 
 from plate_assets.dry_mass import tables
-from plate_assets.orchestration.metadata import described, said
+from plate_assets.orchestration.arrivals import Arrived, Look
+from plate_assets.orchestration.chains import Chain, Subject
+from plate_assets.orchestration.instance_state import made_of
+from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.partitions import timelapses
+from plate_assets.orchestration.parts import Part, Present, Why, setting
+from plate_assets.orchestration.platform import Platform
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_timelapses import folder_of, made_before, settings_print, timelapse_of
-from plate_assets.orchestration.tags import FILES_TAG, SETTINGS_TAG
+from plate_assets.orchestration.tags import SETTINGS_TAG
 from plate_assets.orchestration.workflow_options import phase_settings
+from plate_assets.plates.timelapses.arrivals import TimelapseDecision, decide_timelapses, look_at, scan_timelapses
 from plate_assets.settings import Settings
-
-_of_timelapse: dict[str, Any] = {
-    "partitions_def": timelapses, "group_name": "dry_mass", "code_version": "1", "io_manager_key": "tables",
-}  # fmt: skip
+from plate_assets.storage.model_kinds import FORECASTER
 
 
-@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.TIMELAPSE_FILES))
+def _files(present: Present, key: str) -> str | None:
+    """None while a copy goes on, or where the folder is gone: then nothing is measured again."""
+    place = UPath(present.settings.timelapses_root) / key
+    seen = look_at(place) if place.exists() else None
+    return None if seen is None or seen.copying or seen.error else f"#{seen.signature}"
+
+
+TIMELAPSES = Subject("timelapse", timelapses, "timelapse", "time-lapse")
+DRY_MASS = Chain("dry_mass", TIMELAPSES, FORECASTER)
+FILES = Part("files", Why.INPUTS, _files)
+CALIBRATION = (
+    setting("phase_unit", "phase unit"),
+    setting("phase_factor", "phase factor"),
+    setting("phase_pixel_um", "phase pixel size (µm)"),
+    setting("phase_wavelength_nm", "phase wavelength (nm)"),
+    setting("phase_interval_min", "minutes between frames"),
+    setting("phase_alpha", "refraction increment (µm³/pg)"),
+)
+
+
+@DRY_MASS.asset(tables.TIMELAPSE_FILES, rests_on=(FILES, *CALIBRATION), kinds={"polars"})
 def timelapse(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
     """The files of a time-lapse as it lies there: frames with or without outlines, or tracks that were made elsewhere."""
     from plate_assets.workflows.dry_mass.timelapse_folders import look_into
@@ -36,11 +62,10 @@ def timelapse(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Sett
             "not used": ", ".join(found.files.unused[:20]) or "none",
             "settings": dg.MetadataValue.md(f"`{found.settings}`"),
         },
-        tags={FILES_TAG: found.listing.signature},
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars", "scipy"}, metadata=described(tables.PHASE_FRAMES))
+@DRY_MASS.asset(tables.PHASE_FRAMES, kinds={"polars", "scipy"})
 def phase_frames(
     context: dg.AssetExecutionContext,
     timelapse: pl.DataFrame,
@@ -55,8 +80,8 @@ def phase_frames(
     if recorded is None:
         return dg.MaterializeResult(value=tables.PHASE_FRAMES.empty(), metadata={"frames": "none: tracks made elsewhere"})
     tags = {SETTINGS_TAG: settings_print(recorded.folder)}
-    known = made_before(context, storage, tags)
-    table = measure(recorded.frames, recorded.folder.settings, known, said(context, "frames"), context.partition_key)
+    known = made_before(context, storage, tables.PHASE_FRAMES, tags)
+    table = measure(recorded.frames, recorded.folder.settings, known, logged_progress(context, "frames"), context.partition_key)
     faults = table.filter(pl.col("reasons") != "")
     return dg.MaterializeResult(
         value=table,
@@ -75,7 +100,7 @@ def phase_frames(
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars", "scikitimage"}, metadata=described(tables.CELL_MASKS))
+@DRY_MASS.asset(tables.CELL_MASKS, kinds={"polars", "scikitimage"})
 def cell_masks(
     context: dg.AssetExecutionContext,
     timelapse: pl.DataFrame,
@@ -90,9 +115,10 @@ def cell_masks(
     if recorded is None:
         return dg.MaterializeResult(value=tables.CELL_MASKS.empty(), metadata={"cells": "none: tracks made elsewhere"})
     tags = {SETTINGS_TAG: settings_print(recorded.folder)}
+    known = made_before(context, storage, tables.CELL_MASKS, tags)
     table = measure(
-        recorded.frames, phase_frames, recorded.folder.settings, recorded.calibration, recorded.given, made_before(context,
-        storage, tags), said(context, "frames"),
+        recorded.frames, phase_frames, recorded.folder.settings, recorded.calibration, recorded.given, known,
+        logged_progress(context, "frames"),
     )  # fmt: skip
     return dg.MaterializeResult(
         value=table,
@@ -107,7 +133,7 @@ def cell_masks(
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars", "scipy"}, metadata=described(tables.CELL_TRACKS))
+@DRY_MASS.asset(tables.CELL_TRACKS, kinds={"polars", "scipy"})
 def cell_tracks(
     context: dg.AssetExecutionContext,
     timelapse: pl.DataFrame,
@@ -141,7 +167,7 @@ def cell_tracks(
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.DRY_MASS_SERIES))
+@DRY_MASS.asset(tables.DRY_MASS_SERIES, kinds={"polars"})
 def dry_mass_series(cell_tracks: pl.DataFrame) -> dg.MaterializeResult:
     """Dry mass along each path from a founder to a last descendant, every 10 min; gaps are marked and never bridged."""
     from plate_assets.dry_mass.series import lineage_series
@@ -160,7 +186,7 @@ def dry_mass_series(cell_tracks: pl.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars"}, metadata=described(tables.DRY_MASS_WINDOWS))
+@DRY_MASS.asset(tables.DRY_MASS_WINDOWS, kinds={"polars"})
 def dry_mass_windows(dry_mass_series: pl.DataFrame) -> dg.MaterializeResult:
     """Every window of 20 h that are seen and 10 h that are forecast, of every path that is long enough."""
     from plate_assets.dry_mass.window_table import window_table
@@ -172,3 +198,28 @@ def dry_mass_windows(dry_mass_series: pl.DataFrame) -> dg.MaterializeResult:
         value=table,
         metadata={"windows": table.height, "whole windows": whole.height, "paths with windows": table["path_id"].n_unique()},
     )
+
+
+def look_at_timelapses(platform: Platform, subject: Subject, context: dg.SensorEvaluationContext) -> Look:
+    """One look at the folder of time-lapses: each is let in once it stays the same; the night measures again what has grown."""
+    root = UPath(platform.settings.timelapses_root)
+    if not root.exists():
+        return Look((), (), nothing=f"{root} is not there: make it, and put each time-lapse into a folder of its own in it")
+    known = set(made_of(context.instance, [subject.entrance], subject.partitions))
+    looks = {name: (signature, count) for name, (signature, count) in json.loads(context.cursor or "{}").items()}
+    decision = decide_timelapses(scan_timelapses(root, known), known, looks, platform.settings.settle_looks)
+    return Look(
+        arrived=tuple(Arrived(seen.name, seen.name, seen.signature) for seen in decision.start),
+        assets=platform.possible(subject, platform.present()),
+        warnings=tuple(f"{broken.name}: {broken.error}" for broken in decision.broken),
+        nothing=why_nothing(decision),
+        cursor=json.dumps(decision.looks),
+    )
+
+
+def why_nothing(decision: TimelapseDecision) -> str:
+    """What a tick without runs says: how many wait or are broken, with the first reason."""
+    said = [f"{len(decision.waiting)} wait until they stay the same"] if decision.waiting else []
+    if decision.broken:
+        said.append(f"{len(decision.broken)} broken: {decision.broken[0].name} ({decision.broken[0].error})")
+    return "; ".join(said) or "nothing new"

@@ -1,25 +1,35 @@
 """The assets of dry mass that rest on a model: forecaster, abnormal windows and cells, report, experiments, precision."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import dagster as dg
 import polars as pl
 
 from plate_assets.dry_mass import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
-from plate_assets.orchestration.assets.registry import cell_verdicts, forecaster_champion
-from plate_assets.orchestration.instance_state import timelapse_state
-from plate_assets.orchestration.metadata import described, picture, said, table_shown
+from plate_assets.orchestration.assets.dry_mass.decisions import cell_verdicts, dry_mass_champion
+from plate_assets.orchestration.assets.dry_mass.measuring import DRY_MASS
+from plate_assets.orchestration.chains import table_asset
+from plate_assets.orchestration.instance_state import made_of
+from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
 from plate_assets.orchestration.partitions import experiments, timelapses
+from plate_assets.orchestration.parts import Part, Present, Why, fingerprint_of, model
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_timelapses import made_before, timelapse_of
 from plate_assets.orchestration.tags import MODEL_TAG, version_tag
 from plate_assets.settings import Settings
 from plate_assets.storage.ledger import read_rows
+from plate_assets.storage.model_kinds import FORECASTER
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
 
-_of_timelapse: dict[str, Any] = {"partitions_def": timelapses, "group_name": "dry_mass", "code_version": "1"}
+
+def _verdicts(present: Present, key: str) -> str:
+    rows = read_rows(present.storage.cell_verdicts, tables.ANNOTATIONS).filter(Metadata_Timelapse=key)
+    return fingerprint_of(rows.write_csv())
+
+
+VERDICTS = Part("verdicts", Why.DECISION, _verdicts)
 
 
 class ForecasterConfig(dg.Config):
@@ -63,7 +73,7 @@ def stored_series(storage: Storage, names: list[str]) -> list[pl.DataFrame]:
 
 def measured(instance: dg.DagsterInstance) -> list[str]:
     """Time-lapses whose series and windows are there."""
-    return sorted(name for name, recorded in timelapse_state(instance).items() if "dry_mass_windows" in recorded.assets)
+    return sorted(made_of(instance, ["dry_mass_windows"], timelapses))
 
 
 @dg.asset(group_name="dry_mass", code_version="1", deps=["dry_mass_windows"], kinds={"torch", "mlflow"}, pool="torch")
@@ -82,7 +92,7 @@ def dry_mass_forecaster(
     registered = train_and_register_forecaster(
         stored_series(storage, names), training_of(config), forecasters,
         checkpoint=storage.checkpoint("dry_mass_forecaster.safetensors"), run_id=context.run.run_id,
-        progress=said(context, "epochs"),
+        progress=logged_progress(context, "epochs"),
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
@@ -94,14 +104,10 @@ def dry_mass_forecaster(
     )
 
 
-@dg.asset(
-    **_of_timelapse,
-    deps=[forecaster_champion, "dry_mass_windows"],
-    kinds={"torch", "polars"},
-    io_manager_key="tables",
-    metadata=described(tables.WINDOW_ANOMALIES),
-    pool="torch",
-)
+@DRY_MASS.asset(
+    tables.WINDOW_ANOMALIES, rests_on=[model(FORECASTER)], deps=[dry_mass_champion, "dry_mass_windows"],
+    kinds={"torch", "polars"}, pool="torch",
+)  # fmt: skip
 def window_anomalies(
     context: dg.AssetExecutionContext,
     dry_mass_series: pl.DataFrame,
@@ -116,9 +122,9 @@ def window_anomalies(
     prepare_arithmetic(settings.threads)
     version = forecasters.version_of(settings.dry_mass_model)
     tags = {MODEL_TAG: version_tag(version)}
-    before = made_before(context, storage, tags)
+    before = made_before(context, storage, tables.WINDOW_ANOMALIES, tags)
     judged = judge_windows(
-        dry_mass_series, forecasters.load(version), version, before=before, progress=said(context, "windows")
+        dry_mass_series, forecasters.load(version), version, before=before, progress=logged_progress(context, "windows")
     )
     table = judged.windows
     title = f"Forecast errors of {context.partition_key}"
@@ -140,7 +146,7 @@ def window_anomalies(
     )
 
 
-@dg.asset(**_of_timelapse, kinds={"polars"}, io_manager_key="tables", metadata=described(tables.CELL_ANOMALIES))
+@DRY_MASS.asset(tables.CELL_ANOMALIES, kinds={"polars"})
 def cell_anomalies(
     dry_mass_series: pl.DataFrame,
     window_anomalies: pl.DataFrame,
@@ -168,12 +174,10 @@ def cell_anomalies(
     )
 
 
-@dg.asset(
-    **_of_timelapse,
-    deps=[cell_verdicts],
-    kinds={"html"},
+@DRY_MASS.asset(
+    rests_on=[VERDICTS], deps=[cell_verdicts], kinds={"html"},
     metadata={"what": "report.html, overview.png, windows.csv, cells.csv"},
-)
+)  # fmt: skip
 def timelapse_report(
     context: dg.AssetExecutionContext,
     timelapse: pl.DataFrame,
@@ -219,19 +223,14 @@ def timelapse_report(
     )
 
 
+ALL_WINDOWS = dg.AssetDep("dry_mass_windows", partition_mapping=dg.AllPartitionMapping())  # an experiment takes any
 STRIPS = 20  # cells whose strips are cut for the page
 
 
-@dg.asset(
-    partitions_def=experiments,
-    group_name="dry_mass",
-    code_version="1",
-    deps=["dry_mass_windows"],
-    kinds={"torch", "polars"},
-    io_manager_key="tables",
-    metadata=described(tables.DRY_MASS_EXPERIMENT),
-    pool="torch",
-)
+@table_asset(
+    tables.DRY_MASS_EXPERIMENT, group_name="dry_mass", partitions_def=experiments, deps=[ALL_WINDOWS],
+    kinds={"torch", "polars"}, pool="torch",
+)  # fmt: skip
 def dry_mass_experiment(
     context: dg.AssetExecutionContext,
     config: ExperimentConfig,
@@ -247,7 +246,7 @@ def dry_mass_experiment(
         context.partition_key, stored_series(storage, config.timelapses or measured(context.instance)),
         stored_series(storage, config.other), training_of(config),
         checkpoint=storage.checkpoint(f"dry_mass_experiment-{context.partition_key}.safetensors"),
-        progress=lambda what: said(context, what),
+        progress=lambda what: logged_progress(context, what),
     )  # fmt: skip
     drawn = {
         f"ROC over {level}": picture(
@@ -258,14 +257,7 @@ def dry_mass_experiment(
     return dg.MaterializeResult(value=found.table, metadata={**found.headline(), **drawn})
 
 
-@dg.asset(
-    group_name="dry_mass",
-    code_version="1",
-    deps=[cell_verdicts],
-    kinds={"polars"},
-    io_manager_key="tables",
-    metadata=described(tables.VERDICT_PRECISION),
-)
+@table_asset(tables.VERDICT_PRECISION, group_name="dry_mass", deps=[cell_verdicts], kinds={"polars"})
 def verdict_precision(cell_anomalies: pl.DataFrame, storage: dg.ResourceParam[Storage]) -> dg.MaterializeResult:
     """Of the flags that people judged, how many were right: overall and by class, each with its interval."""
     from plate_assets.dry_mass.verdicts import verdict_precision as measure

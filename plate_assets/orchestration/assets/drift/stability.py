@@ -1,23 +1,20 @@
 """The stability study as assets: how detector, embedding and drift tests bear what microscopes do to images."""
 
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
 from plate_assets.drift.stability import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
-from plate_assets.orchestration.assets.registry import champion
-from plate_assets.orchestration.io_managers import SCHEMAS
-from plate_assets.orchestration.metadata import described, picture, said
+from plate_assets.orchestration.assets.precipitation.decisions import precipitation_champion
+from plate_assets.orchestration.chains import table_out
+from plate_assets.orchestration.metadata import logged_progress, picture
 from plate_assets.orchestration.resources import Storage
+from plate_assets.precipitation.tables import LABELLED_PATCHES
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
-
-_study: dict[str, Any] = {"group_name": "drift", "code_version": "1"}
 
 
 class StabilityConfig(dg.Config):
@@ -33,10 +30,10 @@ class StabilityConfig(dg.Config):
 
 @dg.multi_asset(
     outs={
-        schema.name: dg.AssetOut(io_manager_key="tables", metadata=described(schema), kinds={"torch", "polars"}, **_study)
+        schema.name: table_out(schema.name, schema, "drift", kinds={"torch", "polars"})
         for schema in (tables.STABILITY, tables.ONLINE_AUC)
     },
-    deps=[champion, "labelled_patches"],
+    deps=[precipitation_champion, "labelled_patches"],
     pool="torch",
 )
 def stability_study(
@@ -64,7 +61,7 @@ def stability_study(
         with_labels(training_sample, storage), asked,
         detector=stability.scorer_of(registry.load(in_force), in_force) if in_force else None,
         embedding=stability.embedder_of(embedding_model, bundle_version(storage.model("embedding_model"))),
-        progress=said(context, "blocks of tiles under corruption"),
+        progress=logged_progress(context, "blocks of tiles under corruption"),
     )  # fmt: skip
     figures = {
         name.replace("_", " "): picture(png, name)
@@ -97,5 +94,5 @@ def with_labels(sample: Stack, storage: Storage) -> Stack:
     path = storage.table("labelled_patches")
     if not path.exists():
         return sample
-    labels = read_table(path, SCHEMAS["labelled_patches"]).select("index", "anomalous")
+    labels = read_table(path, LABELLED_PATCHES).select("index", "anomalous")
     return Stack(sample.table.join(labels, on="index", how="left", maintain_order="left"), sample.array)
