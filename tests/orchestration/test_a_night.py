@@ -6,17 +6,20 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from plate_assets.cli import app
+from plate_assets.orchestration.requests import due
 from plate_assets.orchestration.stored_plates import stored_plate
+from plate_assets.orchestration.tags import REASON_TAG
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 from plate_assets.precipitation.detector import Detector
 from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.precipitation.precision import choose_precision
-from tests.made_labs import opened_lab
+from tests.made_labs import Lab, opened_lab
 from tests.made_models import registered
 
 PLATES = ["SIM00001_096h", "SIM00002_096h"]
@@ -144,3 +147,68 @@ def test_a_champion_that_moves_is_asked_for_once_and_again_when_it_comes_back(la
     keys = [request.run_key for look in (moved, back) for request in look.run_requests]
     assert len(set(keys)) == 4 and second
     assert lab.times("patches", "SIM00001_096h") == lab.times("growth", "SIM00001_096h") == 1
+
+
+def asked(requests) -> dict[str, tuple[set[str], str]]:
+    """What was requested for each plate, and the reason."""
+    if isinstance(requests, dg.SkipReason):
+        return {}
+    return {
+        request.partition_key: ({key.path[-1] for key in request.asset_selection}, request.tags[REASON_TAG])
+        for request in requests
+    }
+
+
+def test_another_contamination_calls_every_plate_again_and_says_what_it_was(lab):
+    for request in lab.night():  # what the tests before left
+        lab.run("plate_chain", request)
+    changed = Lab(lab.settings.model_copy(update={"contamination": 0.05}), lab.instance)
+    requests = changed.night()
+    assert asked(requests) == dict.fromkeys(PLATES, ({"quadruplet_calls", "plate_report"}, "λ was 0.01, is 0.05"))
+    changed.run("plate_chain", requests[0])
+    assert asked(changed.night()).keys() == {PLATES[1]}
+    assert asked(lab.night()) == {PLATES[0]: ({"quadruplet_calls", "plate_report"}, "λ was 0.05, is 0.01")}
+    told = lab.metadata("quadruplet_calls", PLATES[0])["rests on"].data
+    assert told["λ"] == "0.05" and told["detector"] == "models:/precipitation-detector/1" and told["images"].startswith("#")
+    lab.run("plate_chain", lab.night()[0])
+    assert isinstance(lab.night(), dg.SkipReason)
+
+
+def test_a_changed_plate_map_is_a_reason_of_its_own(lab):
+    (maps,) = {path.parent for path in (lab.settings.home / "platemaps").glob("*SIM00001*")}
+    (found,) = maps.glob("*SIM00001*")
+    before = found.read_text()
+    found.write_text(before.replace("sample", "positive_control", 1))
+    selection, reason = asked(lab.night())[PLATES[0]]
+    assert reason == "plate map changed" and {"patches", "growth", "well_scores", "plate_report"} <= selection
+    found.write_text(before)
+    assert isinstance(lab.night(), dg.SkipReason)
+
+
+def test_a_plate_whose_tables_are_broken_stops_no_other(lab):
+    path = lab.storage.table("acquisition", PLATES[0])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    changed = Lab(lab.settings.model_copy(update={"contamination": 0.05}), lab.instance)
+    subject = changed.platform.subject("plate")
+    found = due(changed.platform, subject, lab.instance)
+    assert [work.partition for work in found.work] == [PLATES[1]]
+    assert "not a whole Parquet file" in found.unreadable[PLATES[0]]
+    path.write_bytes(whole)
+
+
+def test_new_images_under_a_known_id_are_scored_again_from_the_beginning(lab):
+    """As after a partition was deleted and added again: whatever was made of the old images is stale."""
+    folder = lab.settings.home / "arrivals" / PLATES[1]
+    image = next(folder.rglob("*.tif*"))
+    pixels = tifffile.imread(image)
+    tifffile.imwrite(image, pixels[::-1])
+    lab.instance.delete_dynamic_partition("plate_acquisitions", PLATES[1])
+    lab.instance.add_dynamic_partitions("plate_acquisitions", [PLATES[1]])
+    given = {"ops": {"acquisition": {"config": {"folder": str(folder)}}}}
+    lab.run_plain("ingest", given, partition_key=PLATES[1])
+    selection, reason = asked(lab.night())[PLATES[1]]
+    assert selection == {name for name in lab.platform.possible(lab.platform.subject("plate"), lab.platform.present())} - {
+        "image_quality", "illumination",
+    }  # fmt: skip
+    assert reason == "images changed"
