@@ -56,10 +56,11 @@ def champion_tag(registry: ModelRegistry, settings: Settings) -> str | None:
 
 def due(instance: dg.DagsterInstance, settings: Settings, storage: Storage, registry: ModelRegistry) -> list[Work]:
     """What is unscored or stale now and has no run in flight."""
+    busy = in_flight(instance)
     state = scoring_state(instance)
     scored = [key for key, made in state.items() if "well_scores" in made.assets]
     decisions = current_decisions(storage, settings, scored)
-    return plan(state, champion_tag(registry, settings), decisions, in_flight(instance), watch_of(storage, settings))
+    return plan(state, champion_tag(registry, settings), decisions, busy, watch_of(storage, settings))
 
 
 def watch_of(storage: Storage, settings: Settings) -> Watch | None:
