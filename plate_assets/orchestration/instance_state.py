@@ -6,7 +6,7 @@ the answers (`night`, `plates.arrivals`).
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
@@ -22,6 +22,7 @@ IN_FLIGHT = [
     DagsterRunStatus.CANCELING,
 ]
 PARTITION_TAG = "dagster/partition"
+RETRIED_WITHIN = timedelta(hours=1)  # Dagster looks every five seconds; a run that it has not retried by then never will be
 EVENTS_AT_ONCE = 500  # bound variables of one SQLite query are limited
 
 
@@ -32,8 +33,13 @@ def materialised_acquisitions(instance: dg.DagsterInstance) -> set[str]:
 
 
 def in_flight(instance: dg.DagsterInstance) -> set[str]:
-    """Ids of the acquisitions and time-lapses with a queued or running run."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT))
+    """Ids of the acquisitions and time-lapses with a queued or running run, or one that died and is about to be retried.
+
+    Ask before what is materialised: a run that ends between the two answers is then left alone, and not asked for again.
+    """
+    died = dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=datetime.now(UTC) - RETRIED_WITHIN)
+    waiting = [run for run in instance.get_runs(died) if run.is_complete_and_waiting_to_retry]
+    runs = [*waiting, *instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT))]
     return {run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 
