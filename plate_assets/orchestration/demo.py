@@ -59,7 +59,7 @@ def run_demo(
         player.night("scores, calls and reports")
         timelapse = player.timelapses(seed)
         player.job("morning", {})
-        last = storage.report(player.acquisitions(plates[-1:])[-1])
+        last = storage.report("plate_report", player.acquisitions(plates[-1:])[-1])
         say(f"done in {time.monotonic() - began:.0f} s")
         say(f"tonight's plate: {last / 'report.html'}")
         say(f"a time-lapse of cells:  {timelapse}")
@@ -166,7 +166,7 @@ class Player:
         self.say(f"promoted {champion}")
         work = self._work_of("timelapse")
         self.say(f"night: {len(work)} time-lapses judged")
-        return self.storage.timelapse_report(work[-1].partition) / "report.html"
+        return self.storage.report("timelapse_report", work[-1].partition) / "report.html"
 
     def acquisitions(self, plates: list[str]) -> list[str]:
         """Ids of the acquisitions of some plates."""

@@ -84,7 +84,7 @@ def _called(storage: Storage, key: str) -> "list[Called]":
 
 def _timelapse(storage: Storage, key: str) -> "Timelapse":
     cells = read_table(storage.table("cell_anomalies", key), SCHEMAS["cell_anomalies"])
-    made = (storage.timelapse_report(key) / "report.html").exists()
+    made = (storage.report("timelapse_report", key) / "report.html").exists()
     return timelapse_of(key, cells, f"../timelapse_report/{key}/report.html" if made else "")
 
 
@@ -101,7 +101,7 @@ def _stored_tables(storage: Storage, asset: str, keys: list[str]) -> pl.DataFram
 
 def _report(storage: Storage, key: str) -> str:
     """The report's address as seen from the morning page, which lies in a folder beside it; empty where there is none."""
-    return f"../plate_report/{key}/report.html" if (storage.report(key) / "report.html").exists() else ""
+    return f"../plate_report/{key}/report.html" if (storage.report("plate_report", key) / "report.html").exists() else ""
 
 
 def failures(instance: dg.DagsterInstance, settings: Settings, since: datetime) -> "Iterator[Failure]":

@@ -126,7 +126,7 @@ def model(kind: ModelKind) -> Part:
 
 
 def _plate_map(present: Present, key: str) -> str:
-    from plate_assets.workflows.precipitation.score import plate_map_for
+    from plate_assets.workflows.intake.plate_maps import plate_map_for
 
     platemap = plate_map_for(present.acquisition(key).acquisition, present.settings.platemaps_root)
     return fingerprint_of(platemap.sort("Metadata_Well").write_csv())

@@ -34,13 +34,9 @@ class Storage:
         """The folder of a model bundle."""
         return self.root / asset / partition if partition else self.root / asset
 
-    def report(self, acquisition_id: str) -> UPath:
-        """The folder of a plate's report."""
-        return self.root / "plate_report" / acquisition_id
-
-    def timelapse_report(self, name: str) -> UPath:
-        """The folder of a time-lapse's report."""
-        return self.root / "timelapse_report" / name
+    def report(self, asset: str, partition: str) -> UPath:
+        """The folder of a report: `report.html`, with its pictures and tables beside it."""
+        return self.root / asset / partition
 
     def checkpoint(self, name: str) -> Path:
         """The place of a training's checkpoints."""

@@ -20,8 +20,8 @@ from plate_assets.storage.arrays import read_stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.tables import read_provenance, read_table
 from plate_assets.workflows.intake.illumination import lit_fields
+from plate_assets.workflows.intake.plate_maps import plate_map_for
 from plate_assets.workflows.precipitation.references import StoredPlate
-from plate_assets.workflows.precipitation.score import plate_map_for
 
 if TYPE_CHECKING:
     from plate_assets.drift.acquisitions import DriftReference

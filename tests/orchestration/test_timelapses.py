@@ -84,7 +84,7 @@ def test_every_table_of_a_timelapse_names_its_inputs_and_its_model(lab):
 
 
 def test_a_report_lies_beside_its_tables(lab):
-    folder = lab.storage.timelapse_report("CULTURE00003")
+    folder = lab.storage.report("timelapse_report", "CULTURE00003")
     assert {"report.html", "overview.png", "windows.csv", "cells.csv"} <= {path.name for path in folder.iterdir()}
 
 

@@ -4,7 +4,6 @@ Belongs here: the steps of the nightly job in their order; the assets call them 
 their numbers cannot differ. Not here: what a step computes (`precipitation`), how a report is put together (`report`).
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from upath import UPath
 from plate_assets import __version__
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.fields import Fields, View
-from plate_assets.plates.platemap import find_platemap, platemap_of, read_platemap
 from plate_assets.plates.readers import ReadOptions
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation.tables import PATCH_SCORES
@@ -25,6 +23,7 @@ from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.tables import Provenance
 from plate_assets.workflows.intake.illumination import lit_fields
 from plate_assets.workflows.intake.ingest import ingest, measure_quality
+from plate_assets.workflows.intake.plate_maps import plate_map_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,20 +63,6 @@ class ScoredPlate:
     def acquisition(self) -> Acquisition:
         """The acquisition that was scored."""
         return self.fields.acquisition
-
-
-def plate_map_for(acquisition: Acquisition, platemaps: str | None) -> pl.DataFrame:
-    """The plate map of an acquisition: beside its images, else in the folder of plate maps, else quadruplets as they stand."""
-    folders = [acquisition.root, *([UPath(platemaps)] if platemaps else [])]
-    found = find_platemap(folders, acquisition.plate)
-    return platemap_of(acquisition, read_platemap(found) if found else None)
-
-
-def decisions_fingerprint(platemap: pl.DataFrame, exclusions: pl.DataFrame, plate: str) -> str:
-    """What people decided about a plate, as one hash: calls that rest on another one are stale."""
-    decided = exclusions.filter(pl.col("Metadata_Plate") == plate).select("Metadata_Well", "excluded", "reason")
-    text = platemap.sort("Metadata_Well").write_csv() + decided.write_csv()
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def blocks_of(stack: Stack, rows: int = TILES_AT_ONCE) -> Iterator[tuple[pl.DataFrame, "np.ndarray"]]:

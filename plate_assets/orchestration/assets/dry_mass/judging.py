@@ -205,7 +205,7 @@ def timelapse_report(
             recorded.frames, phase_frames, cell_masks, cell_tracks, shown, recorded.folder.settings, recorded.calibration
         )
         strips = dict(zip(shown, cut, strict=True))
-    folder = storage.timelapse_report(name)
+    folder = storage.report("timelapse_report", name)
     written = write_timelapse_report(
         folder, name, dry_mass_series, window_anomalies, cell_anomalies, forecasters.load(version), version,
         annotations=read_rows(storage.cell_verdicts, tables.ANNOTATIONS), strips=strips,

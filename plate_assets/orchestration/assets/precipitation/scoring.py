@@ -38,8 +38,8 @@ def patches(
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
     """One row for each tile of each well, with its pixels: what the detector sees."""
+    from plate_assets.workflows.intake.plate_maps import plate_map_for
     from plate_assets.workflows.precipitation.patches import cut_patches
-    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
@@ -58,8 +58,8 @@ def growth(
 ) -> dg.MaterializeResult:
     """One row for each well: how much of it is covered with cells, without labels."""
     from plate_assets.precipitation.figures import plate_heatmap
+    from plate_assets.workflows.intake.plate_maps import plate_map_for
     from plate_assets.workflows.precipitation.growth import growth_table
-    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     fields = fields_of(storage, settings, context.partition_key, acquisition.acquisition)
@@ -115,8 +115,8 @@ def well_scores(
     """One row for each well: its score, its quality, and whether it counts."""
     from plate_assets.plates.tables import EXCLUSIONS
     from plate_assets.precipitation.figures import plate_heatmap
+    from plate_assets.workflows.intake.plate_maps import plate_map_for
     from plate_assets.workflows.precipitation.calls import score_wells
-    from plate_assets.workflows.precipitation.score import plate_map_for
 
     platemap = plate_map_for(acquisition.acquisition, settings.platemaps_root)
     exclusions = read_rows(storage.exclusions, EXCLUSIONS)
@@ -193,8 +193,9 @@ def plate_report(
     registry: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """One self-contained page for a plate, with its heat-map and its tables as CSV."""
+    from plate_assets.workflows.intake.plate_maps import plate_map_for
     from plate_assets.workflows.precipitation.report import heatmap_thumbnail_of, write_report
-    from plate_assets.workflows.precipitation.score import ScoredPlate, model_facts, plate_map_for
+    from plate_assets.workflows.precipitation.score import ScoredPlate, model_facts
 
     version = well_scores["model_version"][0] if well_scores.height else "none"
     bundle = bundle_of(registry, settings, version)
@@ -204,7 +205,7 @@ def plate_report(
         image_quality, patch_scores.table, patch_scores, growth, well_scores, quadruplet_calls, layout_effects,
         model_facts(bundle, version),
     )  # fmt: skip
-    folder = storage.report(context.partition_key)
+    folder = storage.report("plate_report", context.partition_key)
     links = {"Dagster": f"{settings.ui_url}/assets/plate_report?partition={context.partition_key}"}
     write_report(plate, bundle, folder, links=links)
     return dg.MaterializeResult(
