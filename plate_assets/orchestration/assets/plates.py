@@ -4,6 +4,7 @@ Belongs here: what every science on plates begins with, and how acquisitions arr
 """
 
 from dataclasses import replace
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -20,6 +21,7 @@ from plate_assets.orchestration.platform import Platform
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.tags import SIGNATURE_TAG
 from plate_assets.orchestration.workflow_options import read_options
+from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.acquisition_table import ACQUISITION, KnownAcquisition
 from plate_assets.plates.arrivals import Decision, Seen, decide
 from plate_assets.plates.arrivals_scan import Scan, scan_arrivals
@@ -60,29 +62,33 @@ def acquisition(
     require_whole(known.acquisition, expected_id=context.partition_key, allow_missing=settings.allow_missing)
     if SIGNATURE_TAG in context.run.tags:
         require_unchanged(known.acquisition, timepoint, context.run.tags[SIGNATURE_TAG])
-    images = known.acquisition.images
     return dg.MaterializeResult(
         value=KnownAcquisition(known.acquisition, known.fingerprint),
         data_version=dg.DataVersion(known.fingerprint),
-        metadata={
-            "folder": dg.MetadataValue.path(str(folder)),
-            "layout": known.acquisition.layout,
-            "plate": known.acquisition.plate,
-            "time point": known.acquisition.timepoint,
-            "wells": images["Metadata_Well"].n_unique(),
-            "sites": images["Metadata_Site"].n_unique(),
-            "channels": ", ".join(images["Metadata_Channel"].unique().sort()),
-            "images": images.height,
-            "missing images": known.acquisition.missing.height,
-            **missing_list(known.acquisition.missing_said()),
-            "complete": known.acquisition.completeness,
-            "pixel size (µm)": known.acquisition.pixel_um or "unknown",
-            "objective": str(known.acquisition.objective or "unknown"),
-            "begun": str(known.acquisition.started_at or "unknown"),
-            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(known.acquisition.sources.items())),
-            "fingerprint": known.fingerprint,
-        },
+        metadata={"folder": dg.MetadataValue.path(str(folder)), **acquisition_facts(known.acquisition, known.fingerprint)},
     )
+
+
+def acquisition_facts(acquisition: Acquisition, fingerprint: str) -> dict[str, Any]:
+    """What people see of an acquisition in the UI."""
+    images = acquisition.images
+    return {
+        "layout": acquisition.layout,
+        "plate": acquisition.plate,
+        "time point": acquisition.timepoint,
+        "wells": images["Metadata_Well"].n_unique(),
+        "sites": images["Metadata_Site"].n_unique(),
+        "channels": ", ".join(images["Metadata_Channel"].unique().sort()),
+        "images": images.height,
+        "missing images": acquisition.missing.height,
+        **missing_list(acquisition.missing_said()),
+        "complete": acquisition.completeness,
+        "pixel size (µm)": acquisition.pixel_um or "unknown",
+        "objective": str(acquisition.objective or "unknown"),
+        "begun": str(acquisition.started_at or "unknown"),
+        "came from": ", ".join(f"{what}: {source}" for what, source in sorted(acquisition.sources.items())),
+        "fingerprint": fingerprint,
+    }
 
 
 @INTAKE.asset(IMAGE_QUALITY, rests_on=AS_LET_IN, kinds={"polars", "scikitimage"})

@@ -22,7 +22,7 @@ wells of like age, of other plates, is subtracted: cells grow, and the line is n
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +115,41 @@ def advance_line(
         rows = _rows_taken(reference, acquisition, acquired_at.astimezone(UTC), read(acquisition), settings)
         _create(place / "taken" / f"{acquisition}.parquet", table_bytes(rows, DRIFT_TAKEN.name, Provenance()))
     return _brought_up_to_date(place, line, lambda: _monitor(place, reference, settings))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where all lines stand, by name: DRIFT_STEPS and DRIFT_EPISODES of all, and how many acquisitions could not be taken."""
+
+    states: dict[str, LineState]
+
+    @property
+    def steps(self) -> pl.DataFrame:
+        return pl.concat([DRIFT_STEPS.empty(), *(state.steps for state in self.states.values())])
+
+    @property
+    def episodes(self) -> pl.DataFrame:
+        return pl.concat([DRIFT_EPISODES.empty(), *(state.episodes for state in self.states.values())])
+
+    @property
+    def left_out(self) -> int:
+        return sum(len(state.left_out) for state in self.states.values())
+
+
+def advance_lines(
+    folder: str | Path | UPath,
+    lines: Mapping[str, Iterable[tuple[str, datetime]]],
+    reference: DriftReference,
+    read: Callable[[str], pl.DataFrame],
+    settings: LineSettings,
+    progress: Callable[[int, int], None],
+) -> Lines:
+    """`advance_line` for each line, in the order of their names. lines: by name, the acquisitions that are there."""
+    states = {}
+    for line, available in sorted(lines.items()):
+        states[line] = advance_line(folder, line, reference, available, read, settings)
+        progress(len(states), len(lines))
+    return Lines(states)
 
 
 def read_line(

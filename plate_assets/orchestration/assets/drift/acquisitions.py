@@ -12,10 +12,11 @@ import polars as pl
 
 from plate_assets.drift import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.orchestration.assets.drift.metadata import outlier_facts, test_facts, test_figures
 from plate_assets.orchestration.assets.plates import PLATES
 from plate_assets.orchestration.chains import Chain, table_asset, table_out
 from plate_assets.orchestration.instance_state import made_since
-from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
+from plate_assets.orchestration.metadata import logged_progress, table_shown
 from plate_assets.orchestration.parts import NONE, Part, Present, Why, setting
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import known_acquisition, stored_embeddings, stored_reference
@@ -141,48 +142,18 @@ def acquisition_drift(
 ):
     """Does this plate differ from the reference plates more than they differ from each other? Which wells moved, which images
     are odd by themselves."""
-    from plate_assets.drift.acquisitions import of_like_age, test_acquisition, vectors_of, well_vectors
-    from plate_assets.drift.figures import moved_wells, null_plot, well_scatter
+    from plate_assets.drift.acquisitions import test_acquisition
 
     prepare_arithmetic(settings.threads)
-    key = context.partition_key
-    reference = stored_reference(storage)
+    key, reference = context.partition_key, stored_reference(storage)
     found = test_acquisition(reference, key, patch_embeddings, drift_settings(settings))
-    row = found.test.row(0, named=True)
-    wells = well_vectors(key, patch_embeddings)
-    like = of_like_age(reference.wells, wells, settings.drift_tolerance_h)
     plate_format = known_acquisition(storage, key).acquisition.plate_format
-    titles = [f"{what} of {key}" for what in ("Drift test", "Wells", "Moved wells")]
-    figures = {titles[0]: null_plot(found.test, found.null, titles[0])} if found.null.height else {}
-    if like.height:
-        known, new = vectors_of(like["vector"]), vectors_of(wells["vector"])
-        figures[titles[1]] = well_scatter(known, like["Metadata_Plate"].to_numpy(), new, titles[1])
-        figures[titles[2]] = moved_wells(found.wells, plate_format, titles[2])
-    facts = {name: row[name] for name in ("p_value", "p_floor", "level", "effect", "shift_sd") if row[name] is not None}
-    first = {
-        "decision": row["decision"],
-        "why": row["reasons"] or "–",
-        **facts,
-        "reference plates": row["n_reference_plates"],
-        "moved most": ", ".join(found.wells.sort("rank")["Metadata_Well"][:8]),
-        **{title: picture(png, title) for title, png in figures.items()},
-    }
-    odd = found.tiles.filter(pl.col("outlier"))
-    yield dg.MaterializeResult(asset_key="drift_tests", value=found.test, metadata=first)
+    figures = test_figures(found, reference, key, patch_embeddings, settings.drift_tolerance_h, plate_format)
+    moved = found.wells.sort("rank").select("Metadata_Well", "witness", "outlier")
+    yield dg.MaterializeResult(asset_key="drift_tests", value=found.test, metadata=test_facts(found) | figures)
     yield dg.MaterializeResult(asset_key="drift_null", value=found.null)
-    yield dg.MaterializeResult(
-        asset_key="well_drift",
-        value=found.wells,
-        metadata={"moved most": table_shown(found.wells.sort("rank").select("Metadata_Well", "witness", "outlier"), 12)},
-    )
-    yield dg.MaterializeResult(
-        asset_key="image_outliers",
-        value=found.tiles,
-        metadata={
-            "odd images": odd.height,
-            "farthest": table_shown(odd.sort("distance", descending=True).select("Metadata_Well", "distance", "threshold"), 12),
-        },
-    )
+    yield dg.MaterializeResult(asset_key="well_drift", value=found.wells, metadata={"moved most": table_shown(moved, 12)})
+    yield dg.MaterializeResult(asset_key="image_outliers", value=found.tiles, metadata=outlier_facts(found))
 
 
 class NightConfig(dg.Config):

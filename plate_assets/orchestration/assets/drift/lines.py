@@ -12,9 +12,10 @@ import polars as pl
 from plate_assets.drift import tables
 from plate_assets.orchestration.assets.drift.acquisitions import patch_embeddings
 from plate_assets.orchestration.assets.drift.line_membership import lines_of
+from plate_assets.orchestration.assets.drift.metadata import batch_facts, episode_facts, monitor_facts
 from plate_assets.orchestration.assets.precipitation.decisions import precipitation_champion
 from plate_assets.orchestration.chains import table_asset, table_out
-from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
+from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import stored_embeddings, stored_reference
 from plate_assets.orchestration.workflow_options import line_settings
@@ -34,47 +35,18 @@ from plate_assets.storage.tables import read_table
 )
 def drift_monitors(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], storage: dg.ResourceParam[Storage]):
     """The online test along each line of acquisitions (instrument × assay), in the order of acquisition time; it remembers."""
-    from plate_assets.drift.figures import line_plot
-    from plate_assets.workflows.drift.monitor import advance_line
+    from plate_assets.workflows.drift.monitor import Lines, advance_lines
 
-    steps, episodes, figures, left_out = [tables.DRIFT_STEPS.empty()], [tables.DRIFT_EPISODES.empty()], {}, 0
+    found = Lines({})
     if storage.table("drift_reference").exists():
         reference = stored_reference(storage)
-        lines = lines_of(context.instance, storage, settings, reference)
-        for number, (line, available) in enumerate(sorted(lines.items())):
-            state = advance_line(
-                storage.drift_lines,
-                line,
-                reference,
-                available,
-                partial(stored_embeddings, storage),
-                line_settings(settings),
-            )
-            steps.append(state.steps)
-            episodes.append(state.episodes)
-            left_out += len(state.left_out)
-            if state.steps.height:
-                figures[f"Line {line}"] = picture(line_plot(state.steps, f"Line {line}"), f"Line {line}")
-            logged_progress(context, "lines")(number + 1, len(lines))
-    found, alarms = pl.concat(steps), pl.concat(episodes)
-    last = alarms.filter(pl.col("closed_at").is_null())
+        found = advance_lines(
+            storage.drift_lines, lines_of(context.instance, storage, settings, reference), reference,
+            partial(stored_embeddings, storage), line_settings(settings), logged_progress(context, "lines"),
+        )  # fmt: skip
     return (
-        dg.MaterializeResult(
-            asset_key="drift_monitor",
-            value=found,
-            metadata={
-                "lines": found["line"].n_unique(),
-                "updates": found.height,
-                "acquisitions left out": left_out,
-                "mean wells until a false alarm": settings.drift_ert,
-                **figures,
-            },
-        ),
-        dg.MaterializeResult(
-            asset_key="drift_episodes",
-            value=alarms,
-            metadata={"episodes": alarms.height, "open": last.height, "since": table_shown(last.select("line", "opened_at"))},
-        ),
+        dg.MaterializeResult(asset_key="drift_monitor", value=found.steps, metadata=monitor_facts(found, settings.drift_ert)),
+        dg.MaterializeResult(asset_key="drift_episodes", value=found.episodes, metadata=episode_facts(found.episodes)),
     )
 
 
@@ -99,19 +71,8 @@ def labelling_batch(
         return last_batch(storage)
     if in_force := registry.champion():
         registry.note(in_force, {"drift": asked.alarms[-1]})
-    title = "Label these tiles first"
-    sheet = batch_sheet(asked.batch, asked.patches, title)
-    return dg.MaterializeResult(
-        value=asked.batch,
-        metadata={
-            "new tiles": asked.batch.height,
-            "tiles": asked.batch.height,
-            "lines": ", ".join(asked.batch["line"].unique().sort()),
-            "acquisitions": ", ".join(asked.batch["acquisition"].unique().sort()),
-            "how": "`plate-assets label` names clusters of a new training sample that holds these acquisitions",
-            **({title: picture(sheet, title)} if sheet else {}),
-        },
-    )
+    sheet = batch_sheet(asked.batch, asked.patches, "Label these tiles first")
+    return dg.MaterializeResult(value=asked.batch, metadata=batch_facts(asked.batch, sheet))
 
 
 def last_batch(storage: Storage) -> dg.MaterializeResult:

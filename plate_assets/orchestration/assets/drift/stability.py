@@ -1,13 +1,13 @@
 """The stability study as assets: how detector, embedding and drift tests bear what microscopes do to images."""
 
 import dagster as dg
-import polars as pl
 
 from plate_assets.drift.stability import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
+from plate_assets.orchestration.assets.drift.metadata import study_facts
 from plate_assets.orchestration.assets.precipitation.decisions import precipitation_champion
 from plate_assets.orchestration.chains import table_out
-from plate_assets.orchestration.metadata import logged_progress, picture
+from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.resources import Storage
 from plate_assets.precipitation.tables import LABELLED_PATCHES
 from plate_assets.settings import Settings
@@ -63,29 +63,10 @@ def stability_study(
         embedding=stability.embedder_of(embedding_model, bundle_version(storage.model("embedding_model"))),
         progress=logged_progress(context, "blocks of tiles under corruption"),
     )  # fmt: skip
-    figures = {
-        name.replace("_", " "): picture(png, name)
-        for name, png in stability.study_figures(study, training_sample.array[0]).items()  # pyright: ignore[reportArgumentType]
-    }
-    online = {name: shown for name, shown in figures.items() if name.startswith("online")}
-    missed = study.stability.filter(pl.col("measure") == "false_negative_rate", pl.col("level") > 0)
+    facts, online = study_facts(study, in_force, training_sample.array[0])
     return (
-        dg.MaterializeResult(
-            asset_key="stability",
-            value=study.stability,
-            metadata={
-                "units": study.units,
-                "tiles": study.tiles,
-                "detector in force": in_force or "none: no champion",
-                "mean share of drifted batches missed": missed["value"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
-                **{name: shown for name, shown in figures.items() if name not in online},
-            },
-        ),
-        dg.MaterializeResult(
-            asset_key="online_auc",
-            value=study.online_auc,
-            metadata={"best AUC": study.online_auc["auc"].max() or 0.0, **online},  # pyright: ignore[reportArgumentType]
-        ),
+        dg.MaterializeResult(asset_key="stability", value=study.stability, metadata=facts),
+        dg.MaterializeResult(asset_key="online_auc", value=study.online_auc, metadata=online),
     )
 
 

@@ -1,6 +1,6 @@
 """The assets of dry mass that rest on a model: forecaster, abnormal windows and cells, report, experiments, precision."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import polars as pl
@@ -9,19 +9,23 @@ from plate_assets.dry_mass import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.dry_mass.decisions import cell_verdicts, dry_mass_champion
 from plate_assets.orchestration.assets.dry_mass.measuring import DRY_MASS
+from plate_assets.orchestration.assets.dry_mass.metadata import window_facts
 from plate_assets.orchestration.chains import table_asset
 from plate_assets.orchestration.instance_state import made_of
 from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
 from plate_assets.orchestration.partitions import experiments, timelapses
 from plate_assets.orchestration.parts import Part, Present, Why, fingerprint_of, model
 from plate_assets.orchestration.resources import Storage
-from plate_assets.orchestration.stored_timelapses import made_before, timelapse_of
+from plate_assets.orchestration.stored_timelapses import StoredTimelapse, made_before, timelapse_of
 from plate_assets.orchestration.tags import MODEL_TAG, version_tag
 from plate_assets.settings import Settings
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.model_kinds import FORECASTER
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
+
+if TYPE_CHECKING:
+    from plate_assets.dry_mass.strips import CellStrip
 
 
 def _verdicts(present: Present, key: str) -> str:
@@ -116,7 +120,6 @@ def window_anomalies(
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """How far each window's forecast lies from what was measured. Of a time-lapse that grew, only new windows are forecast."""
-    from plate_assets.dry_mass.figures import error_histogram
     from plate_assets.workflows.dry_mass.scoring import judge_windows
 
     prepare_arithmetic(settings.threads)
@@ -126,24 +129,9 @@ def window_anomalies(
     judged = judge_windows(
         dry_mass_series, forecasters.load(version), version, before=before, progress=logged_progress(context, "windows")
     )
-    table = judged.windows
-    title = f"Forecast errors of {context.partition_key}"
-    return dg.MaterializeResult(
-        value=table,
-        metadata={
-            "model": version,
-            "windows": table.height,
-            "newly forecast": judged.n_forecast,
-            "beside a gap": table["mse"].null_count(),
-            "abnormal": int(table["abnormal"].sum() or 0),
-            "mean error": table["mse"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
-            "of persistence": table["mse_persistence"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
-            "of linear growth": table["mse_linear"].mean() or 0.0,  # pyright: ignore[reportArgumentType]
-            "threshold": table["threshold"].first() or 0.0,  # pyright: ignore[reportArgumentType]
-            **({"errors": picture(error_histogram(table, title), title)} if table["mse"].count() else {}),
-        },
-        tags=tags,
-    )
+    facts = window_facts(judged.windows, f"Forecast errors of {context.partition_key}")
+    metadata = {"model": version, "newly forecast": judged.n_forecast, **facts}
+    return dg.MaterializeResult(value=judged.windows, metadata=metadata, tags=tags)
 
 
 @DRY_MASS.asset(tables.CELL_ANOMALIES, kinds={"polars"})
@@ -193,18 +181,12 @@ def timelapse_report(
 ) -> dg.MaterializeResult:
     """One self-contained page for a time-lapse: its most abnormal cells with curve, forecast and strip; its tables as CSV."""
     from plate_assets.workflows.dry_mass.report import most_abnormal, write_timelapse_report
-    from plate_assets.workflows.dry_mass.strips import cell_strips
 
     name = context.partition_key
     version = cell_anomalies["model_version"][0] if cell_anomalies.height else forecasters.version_of(settings.dry_mass_model)
     recorded = timelapse_of(timelapse, settings)
     shown = most_abnormal(cell_anomalies, window_anomalies, STRIPS)
-    strips = {}
-    if recorded is not None and shown:
-        cut = cell_strips(
-            recorded.frames, phase_frames, cell_masks, cell_tracks, shown, recorded.folder.settings, recorded.calibration
-        )
-        strips = dict(zip(shown, cut, strict=True))
+    strips = strips_of(recorded, shown, phase_frames, cell_masks, cell_tracks) if recorded else {}
     folder = storage.report("timelapse_report", name)
     written = write_timelapse_report(
         folder, name, dry_mass_series, window_anomalies, cell_anomalies, forecasters.load(version), version,
@@ -221,6 +203,18 @@ def timelapse_report(
             "overview": picture(written.overview.read_bytes(), f"Abnormal windows of {name}"),
         }
     )
+
+
+def strips_of(
+    recorded: StoredTimelapse, paths: list[int], frames: pl.DataFrame, masks: pl.DataFrame, tracks: pl.DataFrame
+) -> "dict[int, CellStrip]":
+    """The strips of crops along these paths."""
+    from plate_assets.workflows.dry_mass.strips import cell_strips
+
+    if not paths:
+        return {}
+    cut = cell_strips(recorded.frames, frames, masks, tracks, paths, recorded.folder.settings, recorded.calibration)
+    return dict(zip(paths, cut, strict=True))
 
 
 ALL_WINDOWS = dg.AssetDep("dry_mass_windows", partition_mapping=dg.AllPartitionMapping())  # an experiment takes any

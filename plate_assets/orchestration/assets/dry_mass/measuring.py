@@ -11,6 +11,7 @@ from upath import UPath
 
 from plate_assets.dry_mass import tables
 from plate_assets.orchestration.arrivals import Arrived, Look
+from plate_assets.orchestration.assets.dry_mass.metadata import frame_facts, listed, track_facts
 from plate_assets.orchestration.chains import Chain, Subject
 from plate_assets.orchestration.instance_state import made_of
 from plate_assets.orchestration.metadata import logged_progress
@@ -82,22 +83,8 @@ def phase_frames(
     tags = {SETTINGS_TAG: settings_print(recorded.folder)}
     known = made_before(context, storage, tables.PHASE_FRAMES, tags)
     table = measure(recorded.frames, recorded.folder.settings, known, logged_progress(context, "frames"), context.partition_key)
-    faults = table.filter(pl.col("reasons") != "")
-    return dg.MaterializeResult(
-        value=table,
-        metadata={
-            "frames": table.height,
-            "new frames": table.height - (known.height if known is not None else 0),
-            "hours": float(table["time_h"].max() or 0.0),  # pyright: ignore[reportArgumentType]
-            "unit": recorded.calibration.unit,
-            "pixel size (µm)": recorded.calibration.pixel_um or "unknown",
-            "came from": ", ".join(f"{what}: {source}" for what, source in sorted(recorded.calibration.sources.items())),
-            "median noise (file's values)": float(table["noise"].median() or 0.0),  # pyright: ignore[reportArgumentType]
-            "frames with a reason": faults.height,
-            "first reason": faults["reasons"][0] if faults.height else "none",
-        },
-        tags=tags,
-    )
+    new = table.height - (known.height if known is not None else 0)
+    return dg.MaterializeResult(value=table, metadata=frame_facts(table, recorded, new), tags=tags)
 
 
 @DRY_MASS.asset(tables.CELL_MASKS, kinds={"polars", "scikitimage"})
@@ -153,18 +140,7 @@ def cell_tracks(
     else:
         read = read_tracks(folder)
         tracks, remarks = read.tracks, read.remarks
-    wrong = tracks.filter(pl.col("reasons") != "")
-    return dg.MaterializeResult(
-        value=tracks,
-        metadata={
-            "tracks": tracks["track_id"].n_unique(),
-            "lineages": tracks["lineage_id"].n_unique(),
-            "daughters": tracks.filter(pl.col("parent_id").is_not_null())["track_id"].n_unique(),
-            "rows with a reason": wrong.height,
-            "first reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in wrong["reasons"].unique()[:10]) or "none"),
-            "remarks": dg.MetadataValue.md("\n".join(f"- {text}" for text in remarks) or "none"),
-        },
-    )
+    return dg.MaterializeResult(value=tracks, metadata=track_facts(tracks, remarks))
 
 
 @DRY_MASS.asset(tables.DRY_MASS_SERIES, kinds={"polars"})
@@ -181,7 +157,7 @@ def dry_mass_series(cell_tracks: pl.DataFrame) -> dg.MaterializeResult:
             "long enough (30 h)": int(paths["long_enough"].sum()),
             "paths with a gap": int(paths["gap"].sum()),
             "frame interval (min)": 60 * made.interval_h,
-            "remarks": dg.MetadataValue.md("\n".join(f"- {text}" for text in made.remarks) or "none"),
+            "remarks": listed(made.remarks),
         },
     )
 
