@@ -5,7 +5,7 @@ written inside of functions (`test_doors`).
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,9 @@ FLOORS = {
     "settings": {"plates"},  # which plate formats there are
 }
 EVERYBODYS = "plate_assets.storage.schema"
+
+# The platform is made of chains, and hands itself to their assets while they run: a chain names its type, and runs none of it.
+HANDED_IN = {("plate_assets.orchestration.chains", "plate_assets.orchestration.platform")}
 
 # What loads with the definitions, or at each call of the command; `*` stands for everything below.
 LIGHT = (
@@ -120,6 +123,33 @@ def all_imports() -> Iterator[Import]:
         yield from imports_of(module)
 
 
+def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """The sets of modules in which each imports every other, directly or through others (Tarjan 1972)."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found = []
+
+    def visit(module: str) -> None:
+        order[module] = lowest[module] = len(order)
+        path.append(module)
+        for target in sorted(imports[module]):
+            if target not in order:
+                visit(target)
+            if target in path:
+                lowest[module] = min(lowest[module], lowest[target])
+        if lowest[module] == order[module]:
+            circle = path[path.index(module) :]
+            del path[-len(circle) :]
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for module in imports:
+        if module not in order:
+            visit(module)
+    return found
+
+
 def is_light(module: str) -> bool:
     name = module.removeprefix(f"{PACKAGE}.")
     return any(
@@ -173,6 +203,21 @@ def test_a_room_imports_only_from_the_floors_below(name):
         and room(one.target) not in FLOORS[name] | {name}
     ]
     assert not faults, listed(faults)
+
+
+def test_no_imports_go_round_in_circles():
+    """Two modules that know each other are one module: what both need moves down into one that neither of them is.
+
+    A lazy import counts, and one for type checkers: each says what a reader has to know to understand the module.
+    """
+    ours = [one for one in all_imports() if one.target in modules() and (one.by, one.target) not in HANDED_IN]
+    known = {module: {one.target for one in ours if one.by == module} - {module} for module in modules()}
+    faults = [one for circle in circles(known) for one in ours if {one.by, one.target} <= set(circle)]
+    assert not faults, listed(faults)
+
+
+def test_a_circle_is_found_through_any_number_of_modules():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"a"}}) == [["a", "b", "c"]]
 
 
 def test_only_orchestration_is_built_on_dagster():

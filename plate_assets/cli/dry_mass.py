@@ -26,7 +26,7 @@ def measure(
     """Find, measure and follow the cells of a phase time-lapse; options win over `timelapse.json` in the folder."""
     from plate_assets.orchestration.workflow_options import phase_settings
     from plate_assets.settings import Settings
-    from plate_assets.workflows.dry_mass.timelapse_folders import measure_folder
+    from plate_assets.workflows.dry_mass.series_files import measure_folder
 
     said = {
         "interval_min": interval_min, "unit": unit, "factor": factor, "pixel_um": pixel_um, "wavelength_nm": wavelength_nm,

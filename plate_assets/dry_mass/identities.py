@@ -3,15 +3,14 @@
 Belongs here: what links mean, as numbers of cells. Not here: making links, and the table of tracks (`tracking`).
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from scipy import sparse
 from scipy.sparse import csgraph
 
-if TYPE_CHECKING:
-    from plate_assets.dry_mass.tracking import LinkSettings
+from plate_assets.dry_mass.link_settings import LinkSettings
 
 SOON = 1e-9  # hours: times are compared with this to spare
 
@@ -37,7 +36,7 @@ class Nodes(NamedTuple):
 
 
 def resolved(
-    nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings"
+    nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings
 ) -> tuple[np.ndarray, np.ndarray, pl.Series]:
     """Track of each cell (n,), mother of each track or -1, and what happens to each cell (`tracking.link_cells`).
 
@@ -96,7 +95,7 @@ def _swapped(nodes: Nodes, splits: np.ndarray, crossed: np.ndarray) -> tuple[Nod
     return nodes._replace(follows=follows, chain=numbered(follows)), splits
 
 
-def _torn_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings") -> np.ndarray:
+def _torn_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings) -> np.ndarray:
     """The splits (n, 2) of cells that were torn in two and soon were whole again, where the wrong half was followed.
 
     The chain that led into one half ends in the whole; the chain of the whole began as the other half.
@@ -109,7 +108,7 @@ def _torn_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings:
     return both.select("a", "b").unique(maintain_order=True).to_numpy()
 
 
-def _parted_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings") -> np.ndarray:
+def _parted_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings) -> np.ndarray:
     """The splits (n, 2) at which two cells that had merged part, where the other way of telling them apart is cheaper.
 
     As between frames, by place and mass; the longer two were one, the less their places tell.
@@ -127,7 +126,7 @@ def _parted_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, setting
 
 
 def _same_cells(
-    nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings"
+    nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Owner of each chain: itself, the cell it was torn from, or the cell that met another and parted from it.
 
@@ -142,7 +141,7 @@ def _same_cells(
     return _rooted(owner), piece, met
 
 
-def _pieces(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings") -> tuple[np.ndarray, np.ndarray]:
+def _pieces(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings) -> tuple[np.ndarray, np.ndarray]:
     """Owner of each chain, and whether it is a piece: torn from a cell, and soon back with it."""
     hour, chain = nodes.hour, nodes.chain
     count = int(chain.max()) + 1 if len(chain) else 0
@@ -157,7 +156,7 @@ def _pieces(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "Lin
 
 
 def _meetings(
-    nodes: Nodes, owner: np.ndarray, piece: np.ndarray, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings"
+    nodes: Nodes, owner: np.ndarray, piece: np.ndarray, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings
 ) -> np.ndarray:
     """(n, 4) cells that merge and part: the split's two and the merge's, each split with the last merge before it."""
     hour, chain = nodes.hour, nodes.chain
@@ -175,7 +174,7 @@ def _alike(nodes: Nodes, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(np.log(nodes.mass[one] / nodes.mass[other])) < np.log(2)
 
 
-def _conserved(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: "LinkSettings") -> tuple[np.ndarray, np.ndarray]:
+def _conserved(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings) -> tuple[np.ndarray, np.ndarray]:
     """The splits whose cell is lighter behind them by what parted, and the merges whose cell is heavier by what came."""
     low, high = settings.conserved
     kept = []
@@ -194,7 +193,7 @@ def _rooted(owner: np.ndarray) -> np.ndarray:
     return owner
 
 
-def _divisions(nodes: Nodes, track: np.ndarray, splits: np.ndarray, settings: "LinkSettings") -> np.ndarray:
+def _divisions(nodes: Nodes, track: np.ndarray, splits: np.ndarray, settings: LinkSettings) -> np.ndarray:
     """The splits that are divisions (n, 2), with what begins beside one in the same frame: a cell can divide into three."""
     begins = np.unique(track, return_index=True)[1]  # the cells are in the order of frames
     begins = begins[~np.isin(begins, splits[:, 1])]
@@ -208,7 +207,7 @@ def _divisions(nodes: Nodes, track: np.ndarray, splits: np.ndarray, settings: "L
     return np.concatenate([more, two[~np.isin(two[:, 0], more[:, 0])]])
 
 
-def _halved(nodes: Nodes, track: np.ndarray, splits: np.ndarray, settings: "LinkSettings") -> np.ndarray:
+def _halved(nodes: Nodes, track: np.ndarray, splits: np.ndarray, settings: LinkSettings) -> np.ndarray:
     """The splits (n, 2) of which mass is conserved and shared, and every daughter lasts."""
     hour, mass = nodes.hour, nodes.mass
     splits = splits[track[splits[:, 0]] != track[splits[:, 1]]]

@@ -4,7 +4,6 @@ Belongs here: links, and the table of tracks. Not here: what links mean (`identi
 along a path (`series`), tracks that another program made (`track_tables`).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import polars as pl
 from scipy import spatial
 
 from plate_assets.dry_mass import identities
+from plate_assets.dry_mass.link_settings import LinkSettings
 from plate_assets.dry_mass.series import founders
 from plate_assets.dry_mass.tables import CELL_TRACKS
 from plate_assets.dry_mass.track_tables import joined_reasons
@@ -28,38 +28,6 @@ HALF = 0.5  # share of its mass that a cell keeps at a division: a link may cost
 
 class TrackingError(RuntimeError):
     """Cells that cannot be tracked; the message names the remedy."""
-
-
-@dataclass(frozen=True)
-class LinkSettings:
-    """How cells are linked.
-
-    reach_um: farthest that a cell moves from one frame to the next while it divides (px without a pixel size), and with the
-    default mass_weight 1.2 times as far where its mass stays; None: 0.7 median diameters of the cells, and more where frames
-    lie over ten minutes apart (by the square root of the time, as cells wander; three diameters at most). gap_h: longest time
-    that a cell may be lost and found again. mass_weight: what a difference of 1 in the logarithm of mass costs, in reaches.
-    divisions, merges: whether they are looked for. together_h: cells that merge and part within this time are the two that
-    met. settle_h: time over which masses around a division are compared, and that its daughters last at least. conserved: what
-    the parts of a cell together weigh of the whole, from and to, where it divides, tears or merges. lightest: what the lighter
-    of two daughters, or of two cells that merge, weighs of both at least. A split outside of these is a torn outline.
-    """
-
-    reach_um: float | None = None
-    gap_h: float = 1.0
-    mass_weight: float = 1.0
-    divisions: bool = True
-    merges: bool = True
-    together_h: float = 6.0
-    settle_h: float = 1.0
-    conserved: tuple[float, float] = (0.7, 1.4)
-    lightest: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.reach_um is not None and not self.reach_um > 0:
-            raise ValueError(f"reach_um is {self.reach_um}, and a distance above 0 is needed")
-        for name in ("gap_h", "mass_weight", "together_h", "settle_h", "lightest"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, and 0 or more is needed")
 
 
 def link_cells(cells: pl.DataFrame, hours: np.ndarray, settings: LinkSettings | None = None) -> pl.DataFrame:

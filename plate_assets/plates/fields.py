@@ -14,7 +14,8 @@ import polars as pl
 
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.illumination import Profile, corrected
-from plate_assets.plates.images import MAX_BYTES, MAX_SIDE_PX, ImageError, describe_file, map_ahead, read_image
+from plate_assets.plates.image_files import MAX_BYTES, MAX_SIDE_PX, ImageError
+from plate_assets.plates.images import describe_file, map_ahead, read_image
 
 T = TypeVar("T")
 

@@ -1,14 +1,13 @@
 """Pixels: TIFF, PNG, JPEG and Zarr into arrays, checked before memory is taken, decoded ahead of whoever computes.
 
-Belongs here: decoding and its errors. Not here: which image is which (`readers`), what is good about it (`quality`), what a
-Zarr array's document says (`zarr_pixels`).
+Belongs here: decoding. Not here: limits and errors (`image_files`), which image is which (`readers`), what is good about it
+(`quality`), what a Zarr array's document says (`zarr_pixels`).
 """
 
 import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -16,32 +15,17 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition
+from plate_assets.plates.image_files import MAX_BYTES, AboutFile, ImageError, check_size
 from plate_assets.plates.listing import local_path
+from plate_assets.plates.zarr_pixels import describe_array, plane_of
 
 T = TypeVar("T")
-
-MAX_SIDE_PX = 20_000
-MAX_BYTES = 2**30
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _ZARR = (".zarray", "zarr.json")  # the document of an array, whose pixels lie in files beside it
 _UM = {"m": 1e6, "mm": 1e3, "cm": 1e4, "nm": 1e-3, "micron": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0}
-
-
-class ImageError(ValueError):
-    """An image that cannot be read or used; the message names the file and the remedy."""
-
-
-@dataclass(frozen=True)
-class AboutFile:
-    """What a file says before its pixels are read. `pages` gives plane and channel of each page, both from 0."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    pages: tuple[tuple[int, int], ...]
-    pixel_um: float | None
 
 
 def read_image(path: UPath, page: int = 0) -> np.ndarray:
@@ -173,14 +157,6 @@ def _kind(path: UPath, start: bytes) -> str:
     raise ImageError(f"{path} is no TIFF, PNG or JPEG, whatever its name says: export it in one of these formats")
 
 
-def _check_size(path: UPath, height: int, width: int, samples: int, itemsize: int) -> None:
-    if height < 1 or width < 1 or max(height, width) > MAX_SIDE_PX or height * width * samples * itemsize > MAX_BYTES:
-        raise ImageError(
-            f"{path} says it is {width} × {height} px with {samples} samples of {itemsize} bytes, and {MAX_SIDE_PX:,} px a "
-            f"side and {MAX_BYTES:,} bytes are the limits: crop it or look whether its header is damaged"
-        )
-
-
 def _check_pixels(path: UPath, image: np.ndarray) -> np.ndarray:
     if image.dtype not in (np.uint8, np.uint16):
         raise ImageError(
@@ -225,7 +201,7 @@ def _decode_tiff(file: BinaryIO, path: UPath, number: int) -> np.ndarray:
 def _check_tiff_page(path: UPath, page: Any, file_size: int) -> None:
     if page.dtype is None or page.imagedepth != 1:
         raise ImageError(f"{path} holds pixels of {page.bitspersample} bits that cannot be read: export it as 8- or 16-bit")
-    _check_size(path, page.imagelength, page.imagewidth, page.samplesperpixel, page.dtype.itemsize)
+    check_size(path, page.imagelength, page.imagewidth, page.samplesperpixel, page.dtype.itemsize)
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
     if not ends or min(page.databytecounts) == 0 or max(ends) > file_size:
         raise ImageError(
@@ -304,7 +280,7 @@ def _decode_png(file: BinaryIO, path: UPath, page: int) -> np.ndarray:
         raise ImageError(f"{path} is cut off: copy it again")
     width, height = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
     bits, colour = header[24], header[25]
-    _check_size(path, height, width, 4 if colour in (2, 3, 6) else 1, 2 if bits == 16 else 1)
+    check_size(path, height, width, 4 if colour in (2, 3, 6) else 1, 2 if bits == 16 else 1)
     if bits == 16 and colour != 0:  # Pillow would make 8 bits of it
         import imagecodecs
 
@@ -318,26 +294,18 @@ def _decode_picture(file: BinaryIO, path: UPath, page: int) -> np.ndarray:
     if page:
         raise ImageError(f"{path} has no page {page + 1}: PNG and JPEG hold one image")
     with Image.open(file) as picture:
-        _check_size(path, picture.height, picture.width, len(picture.getbands()), 2 if picture.mode.startswith("I") else 1)
+        check_size(path, picture.height, picture.width, len(picture.getbands()), 2 if picture.mode.startswith("I") else 1)
         if picture.mode not in ("L", "LA", "RGB", "RGBA", "P", "I;16", "I;16B", "I;16L"):
             raise ImageError(f"{path} has the colours {picture.mode}, and grey or RGB of 8 or 16 bits is needed: export it so")
         return np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
 
 
 def _decode_zarr(file: BinaryIO, path: UPath, page: int) -> np.ndarray:
-    from plate_assets.plates.zarr_pixels import plane_of
-
     plane = plane_of(file, path, page)
     height, width = plane.array.shape[-2:]
-    _check_size(path, height, width, plane.samples, np.dtype(plane.array.dtype).itemsize)
+    check_size(path, height, width, plane.samples, np.dtype(plane.array.dtype).itemsize)
     return plane.decode()
 
 
-def _describe_zarr(file: BinaryIO, path: UPath) -> AboutFile:
-    from plate_assets.plates.zarr_pixels import describe_array
-
-    return describe_array(file, path)
-
-
 _DECODERS = {"tiff": _decode_tiff, "png": _decode_png, "jpeg": _decode_picture, "zarr": _decode_zarr}
-_DESCRIBERS = {"tiff": _describe_tiff, "zarr": _describe_zarr}
+_DESCRIBERS = {"tiff": _describe_tiff, "zarr": describe_array}

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from plate_assets.plates.acquisition import Acquisition
-from plate_assets.plates.images import ImageError, full_scale, iter_images
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import full_scale, iter_images
 from plate_assets.plates.layout import PlateFormat, Well, row_letters
 
 _INK, _FAINT, _PAPER, _FLAG = (30, 30, 30), (205, 205, 205), (255, 255, 255), (214, 60, 30)

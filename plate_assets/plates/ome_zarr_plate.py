@@ -22,7 +22,8 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.plates.acquisition import Acquisition
-from plate_assets.plates.images import ImageError, full_scale, iter_images
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import full_scale, iter_images
 from plate_assets.plates.layout import Well
 from plate_assets.plates.listing import local_path
 from plate_assets.plates.ome_zarr_documents import (

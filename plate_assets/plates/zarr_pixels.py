@@ -1,7 +1,7 @@
 """Pixels of a Zarr array: what its metadata document says, and one 2-D image decoded out of it.
 
 Belongs here: one array of Zarr 2 or 3, on a disk or an object store, and what its foreign document may ask for. Not here: which
-array shows which well (`readers.ome_zarr`), limits of size and errors of files (`images`), writing (`ome_zarr_plate`).
+array shows which well (`readers.ome_zarr`), limits of size and errors of files (`image_files`), writing (`ome_zarr_plate`).
 
 An image is addressed by the array's document (`A/1/0/0/.zarray`, `A/1/0/0/zarr.json`) and a page: the index over all axes
 before the last two, flat in the order of the axes, the last of them fastest: with the axes t, c, z, y, x, image (t, c, z) is
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from upath import UPath
 
-from plate_assets.plates.images import MAX_BYTES, AboutFile, ImageError
+from plate_assets.plates.image_files import MAX_BYTES, AboutFile, ImageError
 from plate_assets.plates.listing import local_path
 
 ARRAY_DOCUMENTS = (".zarray", "zarr.json")

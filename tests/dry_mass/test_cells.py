@@ -9,7 +9,7 @@ from plate_assets.dry_mass.agreement import match_cells
 from plate_assets.dry_mass.background import fit_background, remove_background
 from plate_assets.dry_mass.cells import MaskSettings, find_cells, measure_cells, typical_diameter, with_units
 from plate_assets.dry_mass.phase import Calibration, sphere_mass_pg
-from plate_assets.plates.timelapses.frames import open_timelapse
+from plate_assets.plates.timelapses.opening import open_timelapse
 from plate_assets.plates.timelapses.outline_files import open_outlines
 from plate_assets.plates.timelapses.outlines import Outlines
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plate_assets.dry_mass.link_settings import LinkSettings
 from plate_assets.dry_mass.tables import CELL_TRACKS
-from plate_assets.dry_mass.tracking import LinkSettings, TrackingError, follow_names, link_cells, track_table, with_lineages
+from plate_assets.dry_mass.tracking import TrackingError, follow_names, link_cells, track_table, with_lineages
 
 HOURS = np.arange(60) / 6
 AREA = 400.0

@@ -249,7 +249,8 @@ def attempt(root: Path, folder: Path) -> str:
     from plate_assets.plates.acquisition import AcquisitionError
     from plate_assets.plates.arrivals import Ledger
     from plate_assets.plates.arrivals_scan import scan_arrivals
-    from plate_assets.plates.images import ImageError, read_image
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import read_image
     from plate_assets.plates.readers import ReadOptions, SeveralTimepoints, open_acquisition
 
     seen = scan_arrivals(UPath(root), {}, Ledger()).seen

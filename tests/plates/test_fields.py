@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from plate_assets.plates.fields import FieldError, Fields, View, map_fields
 from plate_assets.plates.illumination import Profile, block_means, corrected, estimated_profile, vendor_profile
-from plate_assets.plates.images import ImageError
+from plate_assets.plates.image_files import ImageError
 from plate_assets.plates.readers import open_acquisition
 
 SIDE = 64

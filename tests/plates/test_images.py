@@ -9,7 +9,8 @@ import tifffile
 from PIL import Image
 from upath import UPath
 
-from plate_assets.plates.images import MAX_SIDE_PX, ImageError, full_scale, iter_images, read_image, to_grey
+from plate_assets.plates.image_files import MAX_SIDE_PX, ImageError
+from plate_assets.plates.images import full_scale, iter_images, read_image, to_grey
 from plate_assets.plates.readers import open_acquisition
 
 RNG = np.random.default_rng(0)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from plate_assets.plates.acquisition import Objective
-from plate_assets.plates.images import ImageError, read_image
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import read_image
 from plate_assets.plates.layout import Well
 from plate_assets.plates.listing import list_folder
 from plate_assets.plates.ome_zarr_plate import ExportError, halved, write_ome_zarr

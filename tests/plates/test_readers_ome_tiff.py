@@ -12,7 +12,8 @@ from plate_assets.plates.acquisition import Acquisition, AcquisitionError, Objec
 from plate_assets.plates.layout import PlateFormat
 from plate_assets.plates.listing import Entry, Listing, list_folder
 from plate_assets.plates.readers.ome_tiff import MAX_DOCUMENTS, OmeTiffReader
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints
 
 PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from plate_assets.plates.acquisition import AcquisitionError, fingerprint
-from plate_assets.plates.images import ImageError, describe_file, read_image
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import describe_file, read_image
 from plate_assets.plates.listing import ListingError, list_folder
 from plate_assets.plates.readers import ReadOptions, SeveralTimepoints
 from plate_assets.plates.readers.ome_zarr import OmeZarrReader

@@ -18,7 +18,8 @@ from plate_assets.plates.readers.imagexpress import ImageXpressReader
 from plate_assets.plates.readers.ome_tiff import OmeTiffReader
 from plate_assets.plates.readers.ome_zarr import OmeZarrReader
 from plate_assets.plates.readers.operetta import OperettaReader
-from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Defaults, Reader, ReadOptions, SeveralTimepoints
+from plate_assets.plates.readers.options import Defaults, ReadOptions
+from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, Reader, SeveralTimepoints
 from plate_assets.plates.readers.sample_sheet import SampleSheetReader
 from plate_assets.plates.readers.scanr import ScanrReader
 

@@ -26,14 +26,8 @@ from plate_assets.plates.acquisition import LISTED, SETTLING, Acquisition, Acqui
 from plate_assets.plates.layout import FORMATS, Well
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import identify
-from plate_assets.plates.readers.reader import (
-    ReadOptions,
-    SeveralTimepoints,
-    build_acquisition,
-    check_paths,
-    instant,
-    number_or_none,
-)
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, instant, number_or_none
 from plate_assets.plates.readers.vendor_xml import attributes, elements
 
 RECORDS_NAME = "MeasurementData.mlf"

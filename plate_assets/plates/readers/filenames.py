@@ -15,14 +15,8 @@ from plate_assets.plates.acquisition import SETTLING, Acquisition, AcquisitionEr
 from plate_assets.plates.layout import LayoutError, PlateFormat, Well
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import hours_of, identify
-from plate_assets.plates.readers.reader import (
-    IMAGE_SUFFIXES,
-    ReadOptions,
-    SeveralTimepoints,
-    build_acquisition,
-    format_of,
-    instant,
-)
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import IMAGE_SUFFIXES, SeveralTimepoints, build_acquisition, format_of, instant
 
 GROUPS = (
     "plate", "well", "row", "col", "well_number", "site", "site0", "crop", "channel", "plane", "plane0", "time", "time0",
@@ -357,7 +351,8 @@ def _numbers(listing: Listing, found: pl.DataFrame, group: str) -> pl.Series:
 
 def _pages(listing: Listing, found: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, str] | None, list[str]]:
     """The page of each image, by the first readable file: its pages are planes, or channels where it says so."""
-    from plate_assets.plates.images import ImageError, describe_file
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import describe_file
 
     try:
         about = describe_file(listing.path_of(found["path"][0]))

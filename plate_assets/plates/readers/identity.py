@@ -5,12 +5,9 @@ Belongs here: names and their precedence. Not here: any layout, the table of ima
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from plate_assets.plates.acquisition import check_acquisition_id
-
-if TYPE_CHECKING:
-    from plate_assets.plates.readers.reader import ReadOptions
+from plate_assets.plates.readers.options import ReadOptions
 
 _SUFFIX = re.compile(r"(?P<plate>.+)_(?P<timepoint>\d+(?:\.\d+)?h|d\d+|day\d+|t\d+|\d{8}T\d{6})", re.IGNORECASE)
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)h", re.IGNORECASE)
@@ -36,7 +33,7 @@ def hours_of(timepoint: str) -> float | None:
     return None
 
 
-def identify(folder: str, options: "ReadOptions", plate: str | None = None, timepoint: str | None = None) -> Identity:
+def identify(folder: str, options: ReadOptions, plate: str | None = None, timepoint: str | None = None) -> Identity:
     """Plate and time point: what the options say, else the folder's name `<plate>_<time point>`, else what the files say.
 
     plate: the vendor's or the file names' plate, which goes before the folder's. timepoint: the vendor's, which goes after it.

@@ -30,7 +30,8 @@ from plate_assets.plates.layout import LayoutError, Well
 from plate_assets.plates.listing import Listing, local_path
 from plate_assets.plates.readers.identity import Identity, identify
 from plate_assets.plates.readers.imagexpress_htd import HTD_START, IMAGE, Plan, check_shape, compare, read_plan
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition, instant, number_or_none
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, instant, number_or_none
 
 MAX_SITES_LOOKED_AT = 100
 

@@ -24,7 +24,8 @@ from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers import filenames
 from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.ome_xml import Ome, OmeChannel, OmeImage, OmePlate, TiffData, page_table, plane_table, read_ome
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition, check_paths
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths
 from plate_assets.plates.readers.text_options import told_objective
 from plate_assets.plates.readers.vendor_xml import elements
 

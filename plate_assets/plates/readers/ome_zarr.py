@@ -41,7 +41,8 @@ from plate_assets.plates.readers.ome_zarr_metadata import (
     plate_of,
     topmost,
 )
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition
 from plate_assets.plates.zarr_pixels import ARRAY_DOCUMENTS, ZarrArray
 
 MAX_IMAGES = 2_000_000

@@ -12,14 +12,8 @@ import polars as pl
 from plate_assets.plates.acquisition import LISTED, Acquisition, AcquisitionError, Objective
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import identify
-from plate_assets.plates.readers.reader import (
-    ReadOptions,
-    SeveralTimepoints,
-    build_acquisition,
-    check_paths,
-    instant,
-    number_or_none,
-)
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, instant, number_or_none
 from plate_assets.plates.readers.vendor_xml import walk
 
 INDEX_NAMES = ("index.idx.xml", "index.xml")

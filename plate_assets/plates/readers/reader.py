@@ -1,14 +1,13 @@
-"""The seam that readers plug into: what a reader is, what it may be told, and how its findings become an `Acquisition`.
+"""The seam that readers plug into: what a reader is, and how its findings become an `Acquisition`.
 
-Belongs here: what every reader shares: the protocol, the options, the checked table of images. Not here: plate and time point
-from names (`identity`), any one layout. A new reader is one file beside this one that ends in `build_acquisition`, and one line
-in `READERS`.
+Belongs here: what every reader shares: the protocol, the checked table of images. Not here: what a person may say (`options`),
+plate and time point from names (`identity`), any one layout. A new reader is one file beside this one that ends in
+`build_acquisition`, and one line in `READERS`.
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 
@@ -18,35 +17,12 @@ from plate_assets.plates.acquisition import Acquisition, AcquisitionError, Objec
 from plate_assets.plates.layout import PlateFormat, Well
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import Identity
+from plate_assets.plates.readers.options import Defaults, ReadOptions
 from plate_assets.plates.tables import IMAGES
 
 MAX_ROWS, MAX_COLS, MAX_NUMBER = 32, 48, 1_000_000  # of the largest plate; of sites and planes
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What the settings say where the vendor says nothing; `sources` then says `settings`."""
-
-    pixel_um: float | None = None  # pixel size, µm
-    plate_format: PlateFormat | int | None = None  # or its number of wells
-    objective: Objective | None = None
-    channel_names: Mapping[str, str] = field(default_factory=dict)  # a better name for a channel as it is found
-    wavelengths_nm: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)  # excitation, emission
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """What a person says of one folder: each overrides what the reader finds, but for the `defaults`."""
-
-    pattern: str | None = None  # for folders read by file names: a preset, or one's own expression with named groups
-    pixel_um: float | None = None  # pixel size, µm
-    plate_format: PlateFormat | int | None = None  # or its number of wells
-    plate: str | None = None
-    timepoint: str | None = None  # also chooses one where a folder holds several
-    timepoint_h: float | None = None  # hours since the culture began
-    defaults: Defaults = Defaults()
 
 
 class Reader(Protocol):

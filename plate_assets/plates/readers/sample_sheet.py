@@ -16,7 +16,8 @@ from plate_assets.plates.layout import LayoutError, Well
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.platemap import PlateMapError, cells_of, text_cells, well_text
 from plate_assets.plates.readers.identity import hours_of, identify
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition, check_paths
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths
 
 MAX_SHEET_BYTES = 128 * 2**20
 
@@ -280,7 +281,8 @@ def _wells(sheet: _Sheet) -> pl.DataFrame:
 
 def _pixel_um(listing: Listing, sheet: _Sheet, found: pl.DataFrame) -> tuple[tuple[float, str] | None, list[str]]:
     """Pixel size by the sheet, else by the first image that is there; and what a person should know."""
-    from plate_assets.plates.images import ImageError, describe_file
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import describe_file
 
     if "pixel_um" in sheet.names and sheet.rows["pixel_um"].count():
         sizes = sheet.rows["pixel_um"].cast(pl.Float64, strict=False)

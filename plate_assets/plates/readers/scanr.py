@@ -25,7 +25,8 @@ from plate_assets.plates.layout import FORMATS, LayoutError, PlateFormat, Well
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.ome_xml import Ome, OmeImage, TiffData, page_table, plane_table, read_ome
-from plate_assets.plates.readers.reader import ReadOptions, SeveralTimepoints, build_acquisition, check_paths, format_of
+from plate_assets.plates.readers.options import ReadOptions
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, format_of
 from plate_assets.plates.readers.vendor_xml import elements
 
 METADATA_NAME = "metadata.ome.xml"

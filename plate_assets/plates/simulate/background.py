@@ -26,7 +26,8 @@ def load_background(folder: Path, um_per_px: float) -> list[np.ndarray]:
     """
     from upath import UPath
 
-    from plate_assets.plates.images import ImageError, read_image, to_grey
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import read_image, to_grey
 
     fields = []
     for path in sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _SUFFIXES)[: 4 * MOST_IMAGES]:

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 from upath import UPath
 
-from plate_assets.plates.timelapses.frames import FrameError, Timelapse, open_timelapse
+from plate_assets.plates.timelapses.frames import FrameError, Timelapse
+from plate_assets.plates.timelapses.opening import open_timelapse
 from plate_assets.plates.timelapses.outlines import OutlineError, Outlines
 from plate_assets.plates.timelapses.series import SourceFile, source_files
 

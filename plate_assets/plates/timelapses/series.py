@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from upath import UPath
 
-from plate_assets.plates.images import MAX_BYTES
+from plate_assets.plates.image_files import MAX_BYTES
 from plate_assets.plates.listing import as_upath
 from plate_assets.plates.timelapses.frames import FrameError
 

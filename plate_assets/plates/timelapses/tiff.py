@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from plate_assets.plates.images import ImageError, describe_file
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import describe_file
 from plate_assets.plates.timelapses import phasics
 from plate_assets.plates.timelapses.frames import FrameError, Timelapse, check_size, differing
 from plate_assets.plates.timelapses.series import SourceFile, in_order

@@ -1,10 +1,11 @@
-"""Dry-mass series from and to files, without Dagster: tables of tracks in, a model or scores out.
+"""Dry-mass series from and to files, without Dagster: images or tables of tracks in, tracks, a model or scores out.
 
 Belongs here: what the `dry-mass` commands read and write. Not here: what is computed between (`dry_mass`, `timelapse`),
-folders as they arrive (`timelapse_folders`), the page of a time-lapse (`timelapse_report`).
+folders as they arrive (`timelapse_folders`), the page of a time-lapse (`report`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from plate_assets.plates.timelapses.folder import TRACKS, TimelapseError, Timela
 from plate_assets.storage.models import ModelBundle, write_bundle
 from plate_assets.storage.tables import Provenance, export_csv, read_table, write_table
 from plate_assets.workflows.dry_mass.scoring import Progress, score_series, train_forecaster
-from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings
+from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings, measure_timelapse
 from plate_assets.workflows.dry_mass.timelapse_folders import TimelapseFolder, look_into, read_tracks
 
 PARQUET = ".parquet"
@@ -65,6 +66,30 @@ def write_tracks(tracks: pl.DataFrame, out: Path) -> None:
         pl.col("Metadata_Well").alias("well"),
     )  # fmt: skip
     export_csv(plain, out)
+
+
+def measure_folder(
+    folder: Path, out: Path, defaults: TimelapseSettings, said: Mapping[str, Any], progress: Progress | None = None
+) -> str:
+    """Measure a folder (or one file) of phase images and write its table of tracks; what came of it, as text.
+
+    said: settings that a person gives now, None where nothing is said; they win over `timelapse.json` and the defaults.
+    """
+    given = {name: value for name, value in said.items() if value is not None}
+    if folder.is_dir():
+        found = look_into(as_upath(folder), defaults)
+        if not found.has_frames:
+            raise TimelapseError(
+                f"{folder} holds tables of tracks and no images: score them with `plate-assets dry-mass score`"
+            )
+        place, outlines, settings, well = found.frames_place, found.outlines_place, found.settings, found.well
+    else:
+        place, outlines, settings, well = UPath(folder), None, defaults, None
+    done = measure_timelapse(place, replace(settings, **given), outlines, name=folder.stem, well=well, progress=progress)
+    write_tracks(done.tracks, out)
+    frames, tracks = done.tracks["frame"].n_unique(), done.tracks["track_id"].n_unique()
+    unit = done.tracks["unit"][0] if done.tracks.height else done.calibration.unit
+    return f"{done.tracks.height} cells in {frames} frames, {tracks} tracks, masses in {unit}: {out}"
 
 
 def train_from_tables(

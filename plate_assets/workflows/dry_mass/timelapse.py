@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from plate_assets.dry_mass.background import Profile
     from plate_assets.dry_mass.cells import Integration, MaskSettings
+    from plate_assets.dry_mass.link_settings import LinkSettings
     from plate_assets.dry_mass.phase import Calibration, PhaseUnit
-    from plate_assets.dry_mass.tracking import LinkSettings
     from plate_assets.plates.timelapses.frames import Timelapse
     from plate_assets.plates.timelapses.outline_files import GivenOutlines
 
@@ -109,7 +109,7 @@ def measure_timelapse(
 
 def open_timelapse(path: UPath | Path, settings: TimelapseSettings) -> "Timelapse":
     """The frames of a folder or file; no pixel is read. Raises FrameError (`plates.timelapses.frames.open_timelapse`)."""
-    from plate_assets.plates.timelapses.frames import open_timelapse
+    from plate_assets.plates.timelapses.opening import open_timelapse
 
     return open_timelapse(path, settings.interval_min, settings.channel, settings.pattern)
 

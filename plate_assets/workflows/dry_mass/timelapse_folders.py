@@ -4,9 +4,7 @@ Belongs here: from a folder to a table of its files, to the settings in force, t
 here: roles of files (`plates.timelapses.folder`), measuring frames (`timelapse`), columns of tables (`dry_mass`).
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from plate_assets.dry_mass.track_tables import TrackTable
     from plate_assets.dry_mass.trackmate import TrackMateOptions
 
-Progress = Callable[[int, int], None]
 _NUMBER, _WHOLE, _TEXT = (float, int), (int,), (str,)
 TOLD_NAMES: dict[str, tuple[type, ...]] = {
     "unit": _TEXT, "factor": _NUMBER, "pixel_um": _NUMBER, "wavelength_nm": _NUMBER, "alpha_um3_per_pg": _NUMBER,
@@ -132,30 +129,3 @@ def trackmate_options(found: TimelapseFolder) -> "TrackMateOptions":
 def _in_well(read: "TrackTable", well: str | None) -> "TrackTable":
     """The tracks in the well that is told, where the table names none."""
     return read if well is None else replace(read, tracks=read.tracks.with_columns(pl.col("Metadata_Well").fill_null(well)))
-
-
-def measure_folder(
-    folder: Path, out: Path, defaults: TimelapseSettings, said: Mapping[str, Any], progress: Progress | None = None
-) -> str:
-    """Measure a folder (or one file) of phase images and write its table of tracks; what came of it, as text.
-
-    said: settings that a person gives now, None where nothing is said; they win over `timelapse.json` and the defaults.
-    """
-    from plate_assets.workflows.dry_mass.series_files import write_tracks
-    from plate_assets.workflows.dry_mass.timelapse import measure_timelapse
-
-    given = {name: value for name, value in said.items() if value is not None}
-    if folder.is_dir():
-        found = look_into(as_upath(folder), defaults)
-        if not found.has_frames:
-            raise TimelapseError(
-                f"{folder} holds tables of tracks and no images: score them with `plate-assets dry-mass score`"
-            )
-        place, outlines, settings, well = found.frames_place, found.outlines_place, found.settings, found.well
-    else:
-        place, outlines, settings, well = UPath(folder), None, defaults, None
-    done = measure_timelapse(place, replace(settings, **given), outlines, name=folder.stem, well=well, progress=progress)
-    write_tracks(done.tracks, out)
-    frames, tracks = done.tracks["frame"].n_unique(), done.tracks["track_id"].n_unique()
-    unit = done.tracks["unit"][0] if done.tracks.height else done.calibration.unit
-    return f"{done.tracks.height} cells in {frames} frames, {tracks} tracks, masses in {unit}: {out}"

@@ -65,7 +65,8 @@ def require_unchanged(acquisition: Acquisition, timepoint: str | None, signature
 
 def measure_quality(acquisition: Acquisition, progress: Progress = None) -> pl.DataFrame:
     """The IMAGE_QUALITY table: one row for each image, those that are missing or cannot be read are flagged with the reason."""
-    from plate_assets.plates.images import ImageError, map_images
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import map_images
     from plate_assets.plates.quality import judge, measure
 
     keys = [column.name for column in IMAGE_QUALITY.columns if column.name.startswith("Metadata_")]

@@ -79,7 +79,8 @@ def _wavelengths(images: pl.DataFrame) -> dict[str, dict[str, float | None]]:
 
 
 def _first_image(acquisition: Acquisition) -> dict[str, Any]:
-    from plate_assets.plates.images import ImageError, read_image
+    from plate_assets.plates.image_files import ImageError
+    from plate_assets.plates.images import read_image
 
     present = acquisition.images.filter("present")
     if not present.height:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from plate_assets.plates.fields import Fields
-from plate_assets.plates.images import ImageError, map_ahead
+from plate_assets.plates.image_files import ImageError
+from plate_assets.plates.images import map_ahead
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCHES
 

@@ -68,7 +68,7 @@ class WellViews:
 
     def picture(self, well: str) -> "np.ndarray | None":
         """(h, w) or (h, w, 3), or None where there is no readable image."""
-        from plate_assets.plates.images import ImageError
+        from plate_assets.plates.image_files import ImageError
 
         if (row := self._row(well)) is None:
             return None
@@ -99,7 +99,7 @@ class WellViews:
         return next((row for row in rows if site is None or row["Metadata_Site"] == site), None)
 
     def _shape(self, well: str) -> tuple[int, int] | None:
-        from plate_assets.plates.images import ImageError
+        from plate_assets.plates.image_files import ImageError
 
         row = self._row(well)
         try:

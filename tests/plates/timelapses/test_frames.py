@@ -11,7 +11,8 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plate_assets.plates.timelapses.frames import FrameError, fingerprint, open_timelapse
+from plate_assets.plates.timelapses.frames import FrameError, fingerprint
+from plate_assets.plates.timelapses.opening import open_timelapse
 
 
 def image(number, shape=(12, 16), dtype=np.uint16):

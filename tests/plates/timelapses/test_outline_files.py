@@ -8,7 +8,7 @@ import pytest
 import roifile
 import tifffile
 
-from plate_assets.plates.timelapses.frames import open_timelapse
+from plate_assets.plates.timelapses.opening import open_timelapse
 from plate_assets.plates.timelapses.outline_files import LabelImages, RoiArchive, open_outlines
 from plate_assets.plates.timelapses.outlines import OutlineError
 from plate_assets.plates.timelapses.series import source_files
