@@ -19,7 +19,7 @@ PACKAGE = "plate_assets"
 SCIENCES = {"precipitation", "dry_mass", "drift", "artifacts", "staining"}
 HEAVY = {"torch", "mlflow", "sklearn", "skimage", "scipy", "pandas", "matplotlib", "zarr", "alibi_detect", "pandera"}
 
-# Room -> the rooms it may know, at any level, beside itself. `storage.schema` is everybody's.
+# Room -> the rooms it may know, at any level, beside itself and what is everybody's.
 FLOORS = {
     "definitions": {"orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
     "cli": {"definitions", "orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
@@ -31,15 +31,16 @@ FLOORS = {
     "plates": {"pages"},  # the canvas of its figures
     "storage": set(),
     "settings": {"plates"},  # which plate formats there are
+    "progress": set(),
 }
-EVERYBODYS = "plate_assets.storage.schema"
+EVERYBODYS = {"plate_assets.storage.schema", "plate_assets.progress"}  # what a table is, and how work tells how far it is
 
 # The platform is made of chains, and hands itself to their assets while they run: a chain names its type, and runs none of it.
 HANDED_IN = {("plate_assets.orchestration.chains", "plate_assets.orchestration.platform")}
 
 # What loads with the definitions, or at each call of the command; `*` stands for everything below.
 LIGHT = (
-    "definitions", "cli.*", "settings", "orchestration.*", "workflows.*", "storage.*", "*.tables", "learning.catalogue",
+    "definitions", "cli.*", "settings", "progress", "orchestration.*", "workflows.*", "storage.*", "*.tables", "learning.catalogue",
     "plates.layout", "plates.acquisition", "plates.acquisition_table", "plates.listing", "plates.platemap", "plates.readers.*",
     "plates.timelapses.folder", "plates.timelapses.arrivals",
 )  # fmt: skip
@@ -199,7 +200,7 @@ def test_a_room_imports_only_from_the_floors_below(name):
         for one in all_imports()
         if room(one.by) == name
         and one.target.split(".")[0] == PACKAGE
-        and one.target not in (PACKAGE, EVERYBODYS)
+        and one.target not in {PACKAGE, *EVERYBODYS}
         and room(one.target) not in FLOORS[name] | {name}
     ]
     assert not faults, listed(faults)

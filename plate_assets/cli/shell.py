@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from plate_assets import __version__
+from plate_assets.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +44,7 @@ def mendable() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def progress(name: str):
+def progress(name: str) -> Progress:
     """A progress line on standard error that rewrites itself, or one line at each tenth where no person watches."""
     shown = [-1]
 

@@ -5,7 +5,7 @@ Belongs here: the network, its use window by window and along series, the two ba
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,13 +24,13 @@ from plate_assets.dry_mass.windows import (
     runs_of,
     smoothing_matrix,
 )
+from plate_assets.progress import Progress
 
 FORMAT = 1
 BLOCKS, LAYERS, FILTERS, KERNEL = 3, 3, 64, 3
 PADDINGS = ("valid", "same")
 # Points of a batch, windows of one piece of a series, and windows of a batch of windows: more is no faster on a processor.
 POINTS_AT_ONCE, WINDOWS_OF_A_PIECE, WINDOWS_AT_ONCE = 16_384, 1_024, 64
-Progress = Callable[[int, int], None]
 
 
 class ForecasterError(ValueError):

@@ -5,11 +5,11 @@ Belongs here: the forms in which metadata is shown. Not here: the pictures thems
 
 import base64
 import io
-from collections.abc import Callable
 
 import dagster as dg
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.schema import TableSchema
 
 MAX_PICTURE_BYTES = 400_000  # a materialisation is a row in Dagster's database: a picture there must stay small
@@ -74,7 +74,7 @@ def missing_list(missing: list[str], at_most: int = 50) -> dict[str, dg.Metadata
     return {"missing": dg.MetadataValue.md("\n".join(lines))} if missing else {}
 
 
-def logged_progress(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Callable[[int, int], None]:
+def logged_progress(context: dg.AssetExecutionContext, what: str, every: float = 0.1) -> Progress:
     """A progress callback that writes each tenth of the way into the run's log."""
     logged_at = [0.0]
 

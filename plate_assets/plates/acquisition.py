@@ -6,7 +6,6 @@ Belongs here: the type that every reader gives and every workflow takes. Not her
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, cast
@@ -15,6 +14,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.plates.layout import PlateFormat
+from plate_assets.progress import Progress
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 MAX_ID_LENGTH = 100
@@ -88,7 +88,7 @@ class Acquisition:
         return rows.select(pl.format("{} site {} {} plane {}: {}", *keys)).to_series().to_list()
 
 
-def fingerprint(acquisition: Acquisition, progress: Callable[[int, int], None] | None = None) -> str:
+def fingerprint(acquisition: Acquisition, progress: Progress | None = None) -> str:
     """sha256 (64 hex digits) over the bytes of the images and the vendor's metadata, with their names.
 
     Read in a stream, file by file in the order of their names, so that neither memory nor the file system's order matters;

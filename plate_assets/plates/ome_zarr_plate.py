@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ from plate_assets.plates.ome_zarr_documents import (
     well_path,
 )
 from plate_assets.plates.zarr_pixels import OWN
+from plate_assets.progress import Progress
 
 SMALLEST_PX = 256  # the last level is at most so large
 CHUNK_PX = 1024  # at most; an image that is larger is cut into equal chunks, which share one file
@@ -84,7 +85,7 @@ def write_ome_zarr(
     *,
     quality: pl.DataFrame | None = None,
     platemap: pl.DataFrame | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     overwrite: bool = False,
 ) -> WrittenPlate:
     """Write the acquisition as a plate that holds every pixel as it is, with smaller levels for viewers.
@@ -185,7 +186,7 @@ class _Writer:
     acquisition: Acquisition
     root: Path
     windows: Mapping[str, tuple[int, int]]
-    progress: Callable[[int, int], None] | None
+    progress: Progress | None
     written: int = 0
     done: int = 0
     missing: list[dict[str, Any]] = field(default_factory=list)

@@ -4,7 +4,6 @@ Belongs here: from tiles to unit vectors. Not here: training it (`embedding_trai
 (`clusters`, drift).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from plate_assets.learning.normalise import relative_contrast
+from plate_assets.progress import Progress
 
 TRUNKS = ("cnn15", "cnn27")
 TAU, POSITIVE_WEIGHT, EMBEDDING_SIZE, INPUT_PX = 0.3, 0.15, 32, 300
@@ -161,7 +161,7 @@ class EmbeddingModel:
         """The trunk's weights alone, named as in the trunk: what a detector with the same trunk can start from."""
         return {name.removeprefix("trunk."): value for name, value in self.weights.items() if name.startswith("trunk.")}
 
-    def embed(self, tiles: Any, batch_size: int = 64, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    def embed(self, tiles: Any, batch_size: int = 64, progress: Progress | None = None) -> np.ndarray:
         """Unit vectors (n, L), float32, of (n, t, t[, 3]) tiles; a lazy array is read one batch at a time."""
         vectors = np.empty((len(tiles), self.architecture["embedding_size"]), dtype=np.float32)
         device = next(self.network.parameters()).device

@@ -5,7 +5,7 @@ Belongs here: the order of writing, the tables of the truth. Not here: pixels (`
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,7 @@ from plate_assets.plates.simulate.plan import Condition, plate_conditions, plate
 from plate_assets.plates.simulate.settings import SimulationSettings
 from plate_assets.plates.simulate.well import SimulatedWell, draw_well
 from plate_assets.plates.simulate.writing import image_name, write_image, write_index
-
-Progress = Callable[[int, int], None] | None
+from plate_assets.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class SimulatedPlates:
     truth: Path
 
 
-def simulate_plates(out: Path, settings: SimulationSettings | None = None, progress: Progress = None) -> SimulatedPlates:
+def simulate_plates(out: Path, settings: SimulationSettings | None = None, progress: Progress | None = None) -> SimulatedPlates:
     """Write the plates of `settings` below `out`: `<plate>_<time point>/…`, `platemaps/<plate>.csv` and `truth/*.csv`.
 
     The same settings give the same bytes. An acquisition is written under a name that begins with a dot and renamed when it

@@ -19,6 +19,7 @@ from plate_assets.drift.stability.tables import (
     THESIS_CORRUPTION,
     thesis_rows,
 )
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from plate_assets.drift.stability.alarms import OfflineTrial, OnlineTrial
     from plate_assets.drift.stability.quality import Measured
 
-Progress = Callable[[int, int], None]
 Condition = tuple[str, int]  # corruption and level
 CLEAN: Condition = ("", 0)
 BLOCK_BYTES = 24_000_000  # of a block's pixels in float32; corrupting it takes some five times as much

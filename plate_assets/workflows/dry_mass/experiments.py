@@ -4,7 +4,7 @@ Belongs here: which models are trained for which experiment, and the figures as 
 (`dry_mass`), how series are made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plate_assets.dry_mass.tables import DRY_MASS_EXPERIMENT
-from plate_assets.workflows.dry_mass.scoring import ExperimentResult, Progress, run_experiment, score_series, train_forecaster
+from plate_assets.progress import ProgressOf
+from plate_assets.workflows.dry_mass.scoring import ExperimentResult, run_experiment, score_series, train_forecaster
 
 if TYPE_CHECKING:
     from plate_assets.dry_mass.evaluation import Roc
@@ -49,7 +50,7 @@ def conduct(
     config: "ForecasterConfig",
     *,
     checkpoint: Path | None = None,
-    progress: Callable[[str], Progress] | None = None,
+    progress: ProgressOf | None = None,
 ) -> Conducted:
     """Run one of EXPERIMENTS on DRY_MASS_SERIES tables.
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import fingerprint
-from plate_assets.workflows.dry_mass.scoring import Progress, TrainedModel, train_forecaster
+from plate_assets.workflows.dry_mass.scoring import TrainedModel, train_forecaster
 from plate_assets.workflows.precipitation.registration import Registered
 
 if TYPE_CHECKING:

@@ -4,13 +4,14 @@ Belongs here: the order of the steps, and what is kept of them. Not here: the fo
 series is made from images or tracks, files of tables.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Curves = dict[tuple[str, str], Roc]
 
-Progress = Callable[[int, int], None]
 Experiment = Literal["same_culture", "other_culture", "altered"]
 EXPERIMENTS = ("same_culture", "other_culture", "altered")
 TRAINING_PATHS = "training_paths"  # table of a bundle: which paths it was trained, validated and tested on

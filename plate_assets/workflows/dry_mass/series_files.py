@@ -16,9 +16,10 @@ from plate_assets.dry_mass.tables import CELL_TRACKS
 from plate_assets.plates.acquisition import check_acquisition_id
 from plate_assets.plates.listing import Entry, Listing, as_upath
 from plate_assets.plates.timelapses.folder import TRACKS, TimelapseError, TimelapseFiles
+from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle, write_bundle
 from plate_assets.storage.tables import Provenance, export_csv, read_table, write_table
-from plate_assets.workflows.dry_mass.scoring import Progress, score_series, train_forecaster
+from plate_assets.workflows.dry_mass.scoring import score_series, train_forecaster
 from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings, measure_timelapse
 from plate_assets.workflows.dry_mass.timelapse_folders import TimelapseFolder, look_into, read_tracks
 

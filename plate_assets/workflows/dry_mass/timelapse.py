@@ -18,6 +18,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.dry_mass.tables import CELL_MASKS, PHASE_FRAMES
+from plate_assets.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from plate_assets.plates.timelapses.frames import Timelapse
     from plate_assets.plates.timelapses.outline_files import GivenOutlines
 
-Progress = Callable[[int, int], None]
 LOOKED_AT_AGAIN = 64  # frames of those known before, evenly spread, others at each length of the time-lapse: 64 take a second
 
 

@@ -17,12 +17,11 @@ from plate_assets.plates.listing import local_path
 from plate_assets.plates.platemap import find_platemap, platemap_of, read_platemap
 from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.tables import IMAGE_QUALITY
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import TABLE
 from plate_assets.storage.schema import TableSchema
 from plate_assets.storage.tables import export_csv, read_table
 from plate_assets.storage.versions import current_version
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

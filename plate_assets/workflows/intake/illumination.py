@@ -4,7 +4,6 @@ Belongs here: which images an estimate takes, the table, the choice by setting. 
 (`plates.illumination`), drawing (`plates.figures`).
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import polars as pl
@@ -13,8 +12,7 @@ from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.fields import Fields, View, chosen_channel, is_label_free, map_fields
 from plate_assets.plates.illumination import Profile
 from plate_assets.plates.tables import ILLUMINATION
-
-Progress = Callable[[int, int], None] | None
+from plate_assets.progress import Progress
 
 
 class NoProfile(ValueError):
@@ -36,7 +34,7 @@ def lit_fields(acquisition: Acquisition, view: View | None = None, light: pl.Dat
 
 
 def measure_illumination(
-    acquisition: Acquisition, channels: list[str] | None = None, progress: Progress = None
+    acquisition: Acquisition, channels: list[str] | None = None, progress: Progress | None = None
 ) -> pl.DataFrame:
     """The ILLUMINATION table: for each channel the vendor's profile and the one estimated from the plate, where there are such.
 

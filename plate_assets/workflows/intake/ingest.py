@@ -4,7 +4,6 @@ Belongs here: whole jobs that the assets and the command both call. Not here: la
 (`plates.quality`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from plate_assets.plates.acquisition import Acquisition, AcquisitionError, finge
 from plate_assets.plates.listing import list_folder
 from plate_assets.plates.readers import ReadOptions, open_acquisition
 from plate_assets.plates.tables import IMAGE_QUALITY
-
-Progress = Callable[[int, int], None] | None
+from plate_assets.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Ingested:
     fingerprint: str
 
 
-def ingest(folder: UPath | Path | str, options: ReadOptions | None = None, progress: Progress = None) -> Ingested:
+def ingest(folder: UPath | Path | str, options: ReadOptions | None = None, progress: Progress | None = None) -> Ingested:
     """Read a folder and make its fingerprint. Raises AcquisitionError where it is no acquisition, or a broken one."""
     acquisition = open_acquisition(folder, options)
     return Ingested(acquisition, fingerprint(acquisition, progress))
@@ -63,7 +61,7 @@ def require_unchanged(acquisition: Acquisition, timepoint: str | None, signature
         )
 
 
-def measure_quality(acquisition: Acquisition, progress: Progress = None) -> pl.DataFrame:
+def measure_quality(acquisition: Acquisition, progress: Progress | None = None) -> pl.DataFrame:
     """The IMAGE_QUALITY table: one row for each image, those that are missing or cannot be read are flagged with the reason."""
     from plate_assets.plates.image_files import ImageError
     from plate_assets.plates.images import map_images

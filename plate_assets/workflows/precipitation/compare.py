@@ -4,19 +4,19 @@ Belongs here: scoring the labelled plates with each detector and calling each pl
 figures of merit (`precipitation.evaluation`), drawing (`precipitation.figures`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle
 from plate_assets.workflows.precipitation.calls import BASELINE, as_baseline
 
 if TYPE_CHECKING:
     from plate_assets.workflows.precipitation.references import StoredPlate
 
-Progress = Callable[[int, int], None]
 _SHOWN = ("auc", "auc_low", "auc_high", "auprc", "accuracy", "f1", "precision", "recall_precipitation", "recall_normal")
 
 

@@ -3,7 +3,7 @@
 Belongs here: the table. Not here: the measures (`precipitation.growth`), which image of a well is taken (`plates.fields`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from plate_assets.plates.image_files import ImageError
 from plate_assets.plates.images import map_ahead
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import GROWTH
+from plate_assets.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,7 @@ _MEASURES = ["confluence", "cell_density_mm2", "culture_row_px", "culture_col_px
 def growth_table(
     fields: Fields,
     platemap: pl.DataFrame,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     areas: "Mapping[tuple[str, int], CultureArea] | None" = None,
 ) -> pl.DataFrame:
     """GROWTH: one row for each well, in the order of wells; the mean over its sites.

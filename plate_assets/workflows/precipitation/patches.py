@@ -4,7 +4,7 @@ Belongs here: the table beside the pixels. Not here: which image of a well is ta
 (`precipitation.geometry`), how they are cut (`precipitation.tiles`), how they are stored.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,13 +15,13 @@ from plate_assets.plates.image_files import ImageError
 from plate_assets.plates.images import map_ahead
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCHES
+from plate_assets.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
     from plate_assets.precipitation.geometry import CultureArea, WellGeometry
 
-Progress = Callable[[int, int], None] | None
 Areas = dict[tuple[str, int], "CultureArea"]  # by well and site
 _IMAGE = [
     "Metadata_Plate", "Metadata_Timepoint", "Metadata_Timepoint_h", "Metadata_Well", "Metadata_Row", "Metadata_Col",
@@ -37,7 +37,7 @@ def cut_patches(
     geometry: Literal["inference", "training"] = "inference",
     drop: Literal["corners"] | float = "corners",
     areas: Areas | None = None,
-    progress: Progress = None,
+    progress: Progress | None = None,
 ) -> "Iterator[tuple[pl.DataFrame, np.ndarray]]":
     """PATCHES and tiles (n, t, t[, 3]) of each well, one block a well, row-major; colours and bit depth kept.
 
@@ -54,7 +54,7 @@ def cut_patches(
     return _blocks(fields, groups, geometry, drop, {} if areas is None else areas, progress)
 
 
-def _blocks(fields: Fields, groups: dict[str, str], geometry, drop, areas: Areas, progress: Progress):
+def _blocks(fields: Fields, groups: dict[str, str], geometry, drop, areas: Areas, progress: Progress | None):
     import numpy as np
 
     total, done, well = fields.rows["Metadata_Well"].n_unique(), 0, None

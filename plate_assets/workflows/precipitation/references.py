@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import Stack
-from plate_assets.workflows.precipitation.score import Progress, blocks_of, score_blocks
+from plate_assets.workflows.precipitation.score import blocks_of, score_blocks
 
 if TYPE_CHECKING:
     from plate_assets.precipitation.detector import Detector

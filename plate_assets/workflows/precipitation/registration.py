@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry, ModelVersion
 from plate_assets.storage.tables import fingerprint
-from plate_assets.workflows.precipitation.score import Progress
 
 if TYPE_CHECKING:
     import numpy as np

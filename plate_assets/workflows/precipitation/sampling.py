@@ -4,19 +4,19 @@ Belongs here: the draw. Not here: how tiles are cut (`patches`), what is learned
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from plate_assets.plates.fields import Fields
 from plate_assets.precipitation.tables import TRAINING_SAMPLE
+from plate_assets.progress import Progress
 from plate_assets.workflows.precipitation.calls import excluded_wells
 
 if TYPE_CHECKING:
     import numpy as np
 
-Progress = Callable[[int, int], None]
 ROWS_OUT = 256  # tiles of one block that the sample is handed on in
 PLACE = [
     "Metadata_Plate", "Metadata_Timepoint", "Metadata_Row", "Metadata_Col", "Metadata_Site", "Metadata_Channel",

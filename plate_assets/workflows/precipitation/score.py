@@ -4,7 +4,7 @@ Belongs here: the steps of the nightly job in their order; the assets call them 
 their numbers cannot differ. Not here: what a step computes (`precipitation`), how a report is put together (`report`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from plate_assets.plates.fields import Fields, View
 from plate_assets.plates.readers import ReadOptions
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation.tables import PATCH_SCORES
+from plate_assets.progress import Progress, ProgressOf
 from plate_assets.storage.arrays import Stack, read_stack, write_stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.tables import Provenance
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from plate_assets.precipitation.detector import Detector
 
-Progress = Callable[[int, int], None]
 Blocks = Iterable[tuple[pl.DataFrame, "np.ndarray"]]
 TILES_AT_ONCE = 192  # sixteen wells: large enough to feed two cores, small enough to hold 300 MB of float32 at 299²
 
@@ -142,7 +142,7 @@ def score_folder(
     references: Sequence[str | UPath] = (),
     exclusions: pl.DataFrame | None = None,
     calling: CallSettings | None = None,
-    progress: Callable[[str], Progress] | None = None,
+    progress: ProgressOf | None = None,
 ) -> ScoredPlate:
     """Score one folder with one model: the whole nightly job in this process.
 

@@ -3,7 +3,6 @@
 Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`train`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,12 @@ import numpy as np
 import polars as pl
 from upath import UPath
 
+from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle, bundle_version, write_bundle
 
 if TYPE_CHECKING:
     from plate_assets.precipitation.detector_training import TrainedDetector
 
-Progress = Callable[[int, int], None]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 SHARES = {"train": 0.6, "calibration": 0.15, "test": 0.25}
 EPOCHS, SECONDS = 24, 240.0

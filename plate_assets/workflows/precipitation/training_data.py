@@ -6,7 +6,6 @@ embedding or a cluster is (`precipitation`), training the detector (`train`).
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from upath import UPath
 
 from plate_assets.plates.layout import Well
 from plate_assets.precipitation.tables import PATCH_EMBEDDINGS, PATCH_MAP
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import LazyArray, Stack, in_memory
 from plate_assets.storage.files import local_path
 from plate_assets.storage.models import ModelBundle
@@ -32,7 +32,6 @@ __all__ = [
     "sample_acquisitions", "suggest_from_truth", "train_embedding", "training_sample",
 ]  # fmt: skip
 
-Progress = Callable[[int, int], None]
 CHECKPOINT = "embedding.safetensors"
 
 
