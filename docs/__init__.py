@@ -1,1 +1,1 @@
-"""The documentation. Pages that say what the code says are written from the code (`make docs`), the pictures by `make pictures`."""
+"""The documentation: pages that people write, pages written from the code (`make docs`), pictures (`make pictures`)."""

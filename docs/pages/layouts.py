@@ -7,8 +7,9 @@ from plate_assets.plates.readers.filenames import PRESETS
 
 HEAD = """# The layouts that come in, and when each is complete
 
-Written from the readers in the code by `make docs`. The layout is found out by what a folder holds; two layouts in one folder are an error that names both. `plate-assets inspect FOLDER` shows what a reader found, and
-where each thing came from.
+Written from the readers in the code by `make docs`. The layout is found out by what a folder holds; two layouts
+in one folder are an error that names both. `plate-assets inspect FOLDER` shows what a reader found, and where each thing came
+from.
 
 - **Complete.** The arrivals sensor starts nothing early: a folder whose layout has a list of its files starts when all are
   there and one more look found nothing changed; any other when `PLATE_ASSETS_SETTLE_LOOKS` looks in a row found it

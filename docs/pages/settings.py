@@ -12,8 +12,8 @@ from plate_assets.settings import Settings
 HEAD = """# The settings
 
 Written from the code by `make docs`. Each setting is a variable of the environment, read once where a process
-starts; an empty one counts as not set. [deploy/plate-assets.env.example](../deploy/plate-assets.env.example) is the same list as a file
-to start from.
+starts; an empty one counts as not set. The [environment file](../deploy/plate-assets.env.example) of an installation is the
+same list.
 
 Read past the settings are `DAGSTER_HOME` (where Dagster keeps its configuration and its history), `PLATE_ASSETS_AUTHOR` (who is
 recorded as the author of a decision; the account's name where it is not set), and `AWS_…` where arrivals or storage lie in an
