@@ -208,7 +208,7 @@ def main() -> None:
     settings = Settings()
     home, storage = settings.home.resolve(), Path(settings.storage_root)
     plate = most_called(storage)
-    model = settings.model.removeprefix("models:/").partition("@")[0]
+    model = settings.precipitation_model.removeprefix("models:/").partition("@")[0]
     PICTURES.mkdir(exist_ok=True)
     write_picture("plate", heatmap_png(made_plate(96)))
     dagster = ["dagster-webserver", "--workspace", "workspace.yaml", "--read-only"]
