@@ -3,15 +3,15 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-without-alibi lint format bench docs home clean
+.PHONY: help demo ui test test-without-alibi lint format bench docs pictures home clean
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
 VENV := .venv
 VENV_WITHOUT_ALIBI := .venv-without-alibi
 BIN := $(VENV)/bin
 
-# Everything the platform keeps, Dagster's history included. Only the two targets that run it see them: tests have homes of their own.
-demo ui: export PLATE_ASSETS_HOME ?= $(CURDIR)/plate_assets_home
+# Everything the platform keeps, Dagster's history included. Only the targets that run it see them: tests have homes of their own.
+demo ui pictures: export PLATE_ASSETS_HOME ?= $(CURDIR)/plate_assets_home
 demo ui: export DAGSTER_HOME ?= $(PLATE_ASSETS_HOME)/dagster
 PORT ?= 3000
 # A selection for the two test targets: `make test TESTS=tests/plates`.
@@ -46,9 +46,11 @@ format: $(BIN)/installed ## Mend what can be mended by machine
 bench: $(BIN)/installed ## Measure: ratios side by side, as JSON
 	$(BIN)/python -m benchmarks
 
-docs: $(BIN)/installed ## Write deploy/TABLES.md and deploy/LAYOUTS.md from the schemas and the readers
-	$(BIN)/python deploy/tables.py
-	$(BIN)/python deploy/layouts.py
+docs: $(BIN)/installed ## Write the pages of docs/ that come from the code; the pictures are taken by `make pictures`
+	$(BIN)/python -m docs
+
+pictures: $(BIN)/installed ## Take the pictures of docs/ from what the demo made, with chromium
+	$(BIN)/python -m docs.take_pictures
 
 # Dagster reads its configuration from DAGSTER_HOME only; `demo` and `ui` say which.
 home:

@@ -24,7 +24,8 @@ def build_definitions(
     """The platform's definitions for these settings; tests and other deployments override single resources."""
     offers = [FLOOR, *(science.offer() for science in sciences)]
     assets = [
-        *dg.load_assets_from_modules([module for offer in offers for module in offer.assets]), make_morning_page(offers)
+        *dg.load_assets_from_modules([module for offer in offers for module in offer.assets], include_specs=True),
+        make_morning_page(offers),
     ]  # fmt: skip
     morning_job = make_morning_job(offers)
     platform = Platform.of(settings, storage_of(settings), [chain for offer in offers for chain in offer.chains], assets)

@@ -58,7 +58,7 @@ def distributions(modules: dict[str, str]) -> dict[str, str]:
     known, asked = packages_distributions(), declared(*PROJECT["project"]["optional-dependencies"])
     brought = {}
     for module, path in modules.items():
-        if module not in sys.stdlib_module_names and module not in ("plate_assets", "tests", "benchmarks"):
+        if module not in sys.stdlib_module_names and module not in ("plate_assets", "tests", "docs", "benchmarks"):
             names = {normal(name) for name in known.get(module, [module])}
             brought |= dict.fromkeys(names & asked or names, path)
     return brought

@@ -35,7 +35,7 @@ class Reader(Protocol):
 
     @property
     def complete_when(self) -> str:
-        """When an acquisition of this layout is complete, in words for a person: `deploy/LAYOUTS.md` shows it."""
+        """When an acquisition of this layout is complete, in words for a person: `docs/LAYOUTS.md` shows it."""
         ...
 
     def recognises(self, listing: Listing) -> bool:

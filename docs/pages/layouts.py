@@ -1,20 +1,15 @@
-"""Writes deploy/LAYOUTS.md, what each reader reads and when it is complete, from the readers themselves (`make docs`).
-
-Belongs here: how the readers become a page. Not here: what a layout is (each reader's module says it).
-"""
+"""LAYOUTS.md: what each reader reads and when it is complete, in the words of its module."""
 
 import inspect
-from pathlib import Path
 
 from plate_assets.plates.readers import BY_NAMES, BY_SHEET, READERS
 from plate_assets.plates.readers.filenames import PRESETS
 
-PAGE = Path(__file__).with_name("LAYOUTS.md")
 HEAD = """# The layouts that come in, and when each is complete
 
-Written from the readers in the code by `make docs`; a test compares the two. The layout is found out by what a folder
-holds; two layouts in one folder are an error that names both. `plate-assets inspect FOLDER` shows what a reader found, and
-where each thing came from.
+Written from the readers in the code by `make docs`. The layout is found out by what a folder holds; two layouts
+in one folder are an error that names both. `plate-assets inspect FOLDER` shows what a reader found, and where each thing came
+from.
 
 - **Complete.** The arrivals sensor starts nothing early: a folder whose layout has a list of its files starts when all are
   there and one more look found nothing changed; any other when `PLATE_ASSETS_SETTLE_LOOKS` looks in a row found it
@@ -44,8 +39,3 @@ def page() -> str:
     presets = "\n".join(f"{name:18} {pattern}" for name, pattern in PRESETS.items())
     parts.append(f"### Presets\n\nThe expression that a name must fit, without its ending:\n\n```\n{presets}\n```\n")
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"{PAGE}: {len(READERS) + 2} layouts")

@@ -1,7 +1,4 @@
-"""Writes deploy/TABLES.md, the columns of every table, from the schemas themselves (`make docs`).
-
-Belongs here: how the schemas become a page. Not here: what a column means (the schema beside the science that fills the table).
-"""
+"""TABLES.md: the columns of every table, from the schemas beside the sciences that fill them."""
 
 import importlib
 from pathlib import Path
@@ -9,12 +6,11 @@ from pathlib import Path
 import plate_assets
 from plate_assets.storage.schema import TableSchema
 
-PAGE = Path(__file__).with_name("TABLES.md")
 HEAD = """# The tables, column by column
 
-Written from the schemas in the code by `make docs`; a test compares the two. Every table is Parquet, checked against its
-schema when it is written and when it is read. The key columns are those of pycytominer and the Cell Painting Gallery, so that
-the tables join with theirs; a plate's name is always text.
+Written from the schemas in the code by `make docs`. Every table is Parquet, checked against its schema when it is written and
+when it is read. The key columns are those of pycytominer and the Cell Painting Gallery, so that the tables join with theirs; a
+plate's name is always text.
 """
 
 
@@ -36,8 +32,3 @@ def page() -> str:
         key = f"\n\nA row is identified by {', '.join(f'`{name}`' for name in schema.key)}." if schema.key else ""
         parts.append(f"## {schema.name}\n\n{schema.markdown()}{key}\n")
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"{PAGE}: {len(schemas())} tables")
