@@ -19,7 +19,7 @@ PACKAGE = "plate_assets"
 SCIENCES = {"precipitation", "dry_mass", "drift", "artifacts", "staining"}
 HEAVY = {"torch", "mlflow", "sklearn", "skimage", "scipy", "pandas", "matplotlib", "zarr", "alibi_detect", "pandera"}
 
-# Room -> the rooms it may know, at any level, beside itself. `storage.schema` is everybody's.
+# Room -> the rooms it may know, at any level, beside itself.
 FLOORS = {
     "definitions": {"orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
     "cli": {"definitions", "orchestration", "workflows", "learning", "pages", "plates", "storage", "settings"} | SCIENCES,
@@ -32,13 +32,13 @@ FLOORS = {
     "storage": set(),
     "settings": {"plates"},  # which plate formats there are
 }
-EVERYBODYS = "plate_assets.storage.schema"
+EVERYBODYS = {f"{PACKAGE}.storage.{name}" for name in ("schema", "fingerprint", "model_kind")}
 
 # What loads with the definitions, or at each call of the command; `*` stands for everything below.
 LIGHT = (
-    "definitions", "cli.*", "settings", "orchestration.*", "workflows.*", "storage.*", "*.tables", "learning.catalogue",
-    "plates.layout", "plates.acquisition", "plates.acquisition_table", "plates.listing", "plates.platemap", "plates.readers.*",
-    "plates.timelapses.folder", "plates.timelapses.arrivals",
+    "definitions", "cli.*", "settings", "orchestration.*", "workflows.*", "storage.*", "*.tables", "*.model",
+    "learning.catalogue", "plates.layout", "plates.acquisition", "plates.acquisition_table", "plates.listing",
+    "plates.platemap", "plates.readers.*", "plates.timelapses.folder", "plates.timelapses.arrivals",
 )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def test_a_room_imports_only_from_the_floors_below(name):
         for one in all_imports()
         if room(one.by) == name
         and one.target.split(".")[0] == PACKAGE
-        and one.target not in (PACKAGE, EVERYBODYS)
+        and one.target not in {PACKAGE, *EVERYBODYS}
         and room(one.target) not in FLOORS[name] | {name}
     ]
     assert not faults, listed(faults)
@@ -193,12 +193,16 @@ def test_what_loads_with_the_definitions_loads_nothing_heavy(module):
     assert not heavy, f"importing {module} loads{listed(heavy)}\nimport it inside the function that needs it"
 
 
-def test_the_top_floors_know_of_a_science_only_its_tables_until_they_run_it():
+def test_the_top_floors_know_of_a_science_only_what_is_data_until_they_run_it():
+    """Its tables and its kinds of model, as it declares them."""
     top = {"definitions", "cli.*", "settings", "orchestration", "storage"}
     faults = [
         one
         for one in all_imports()
-        if room(one.by) in top and one.at_module_level and room(one.target) in SCIENCES and not one.target.endswith("tables")
+        if room(one.by) in top
+        and one.at_module_level
+        and room(one.target) in SCIENCES
+        and one.target.rpartition(".")[2] not in {"tables", "model"}
     ]
     assert not faults, listed(faults)
 
