@@ -81,7 +81,7 @@ def _spread(rows: pl.DataFrame, value: pl.Expr) -> list[float]:
 def judged(seed: int, founders: int, hours: float, epochs: int, windows_per_epoch: int) -> pl.DataFrame:
     """A row for each path of the seed's culture and each way to flag: `seed`, `way`, `cause`, `kind`, `flagged`, `guess`."""
     from plate_assets.dry_mass.anomalies import cell_anomalies
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+    from plate_assets.dry_mass.model import ForecasterConfig
     from plate_assets.dry_mass.series import lineage_series
     from plate_assets.dry_mass.signs import StepStatistics
     from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture

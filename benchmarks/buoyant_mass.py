@@ -54,7 +54,7 @@ def left_out(long: Mapping[str, pl.DataFrame], name: str, epochs: int) -> dict:
 
     A point is under alarm where it lies in the forecast hours of an abnormal window.
     """
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+    from plate_assets.dry_mass.model import ForecasterConfig
     from plate_assets.workflows.dry_mass.scoring import score_series, train_forecaster
 
     rest = {other: table for other, table in long.items() if other != name}

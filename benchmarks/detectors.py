@@ -30,8 +30,9 @@ def measure(
     """
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.learning.catalogue import BACKBONES
-    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
+    from plate_assets.precipitation.model import DetectorConfig
     from plate_assets.workflows.precipitation.compare import compare_wells
+    from plate_assets.workflows.precipitation.detectors import train_detector
     from plate_assets.workflows.precipitation.precision import choose_precision
     from plate_assets.workflows.precipitation.registration import rows_to_observe
 
@@ -44,7 +45,7 @@ def measure(
     table = tiles.table.with_row_index("index").with_columns(split=split)
     scored, told = {}, {}
     for backbone in backbones or list(BACKBONES):
-        budget = TrainConfig(
+        budget = DetectorConfig(
             backbone=backbone, epochs=epochs, tiles_per_epoch=tiles_per_epoch, input_px=input_px, patience=epochs, seed=seed
         )  # fmt: skip
         began = time.monotonic()

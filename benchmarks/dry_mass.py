@@ -104,7 +104,8 @@ def _training(series, windows: int) -> dict[str, float]:
     """Windows a second of training: along series, as it is done by default, and window by window."""
     import torch
 
-    from plate_assets.dry_mass.forecaster_training import BATCH, ForecasterConfig, ForecasterTraining
+    from plate_assets.dry_mass.forecaster_training import BATCH, ForecasterTraining
+    from plate_assets.dry_mass.model import ForecasterConfig
 
     config = ForecasterConfig(windows_per_epoch=windows)
     training = ForecasterTraining.of(series, config)
@@ -117,7 +118,7 @@ def _training(series, windows: int) -> dict[str, float]:
         few = rng.choice(starts, max(BATCH, windows // 20))
         batches = (
             (training.window_batch(few[at : at + BATCH]) for at in range(0, len(few), BATCH))
-            if same else training.batches(rng, torch.Generator())
+            if same else training.batches(rng, torch.Generator(), 0)
         )  # fmt: skip
         for batch in batches:
             forecast = training.network(batch[0]) if same else training.network.along(batch[0])

@@ -56,10 +56,12 @@ def chessboard(shape: tuple[int, ...]) -> np.ndarray:
 
 def trained(training: np.ndarray, iterations: int, seed: int = 0) -> Embed:
     """Our embedding, trained on two views of each tile as a class; without iterations: random weights, standardised."""
-    from plate_assets.precipitation.embedding_training import EmbeddingConfig, train_embedding_model
+    from plate_assets.learning.training import train
+    from plate_assets.precipitation.embedding_training import EmbeddingTraining
+    from plate_assets.precipitation.model import EmbeddingConfig
 
     config = EmbeddingConfig(iterations=iterations, learning_rate=1e-3, input_px=96, seed=seed)
-    return train_embedding_model(training, None, config).model.embed
+    return train(EmbeddingTraining.of(training, None, config)).model.embed
 
 
 def _test(reference: np.ndarray, batch: np.ndarray) -> dict[str, float]:

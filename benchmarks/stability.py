@@ -77,23 +77,25 @@ def simulated(place: Path, plates: int, quadruplets: int, seed: int):
 def trained(stack, seconds: float):
     """A detector and an embedding, as the study takes them; the last plate calibrates the detector."""
     from plate_assets.learning.arithmetic import quick_precision
-    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
-    from plate_assets.precipitation.embedding_training import EmbeddingConfig, train_embedding_model
+    from plate_assets.learning.training import train
+    from plate_assets.precipitation.embedding_training import EmbeddingTraining
+    from plate_assets.precipitation.model import DetectorConfig, EmbeddingConfig
     from plate_assets.storage.models import ModelBundle
     from plate_assets.workflows.drift.stability import embedder_of, scorer_of
+    from plate_assets.workflows.precipitation.detectors import train_detector
 
     table = stack.table.with_row_index("index")
     last = table["Metadata_Plate"] == table["Metadata_Plate"].max()
     table = table.with_columns(split=pl.when(last).then(pl.lit("calibration")).otherwise(pl.lit("train")))
     some = table.filter((pl.col("split") == "train") | (pl.col("index") % 4 == 0))  # each epoch scores the calibration tiles
-    budget = TrainConfig(
+    budget = DetectorConfig(
         epochs=12, tiles_per_epoch=600, seconds=seconds, input_px=96, precision=quick_precision()
     )  # fmt: skip
     detector = train_detector(stack.array, some.select("index", "anomalous", "split"), budget).detector
     rows = table.filter(split="train")["index"].to_numpy()
     classes = table["label"].rank("dense").to_numpy().astype(np.int64)[rows]
     config = EmbeddingConfig(iterations=300, learning_rate=1e-3, input_px=96)
-    model = train_embedding_model(np.asarray(stack.array)[rows], classes, config).model
+    model = train(EmbeddingTraining.of(np.asarray(stack.array)[rows], classes, config)).model
     return (
         scorer_of(ModelBundle(detector.architecture, detector.weights), "trained for this"),
         embedder_of(ModelBundle(model.architecture, model.weights), "trained for this"),

@@ -33,16 +33,18 @@ FLOORS = {
     "settings": {"plates"},  # which plate formats there are
     "progress": set(),
 }
-EVERYBODYS = {"plate_assets.storage.schema", "plate_assets.progress"}  # what a table is, and how work tells how far it is
+EVERYBODYS = {  # what a table, a fingerprint and a kind of model are, and how work tells how far it is
+    "plate_assets.progress", *(f"{PACKAGE}.storage.{name}" for name in ("schema", "fingerprint", "model_kind")),
+}  # fmt: skip
 
 # The platform is made of chains, and hands itself to their assets while they run: a chain names its type, and runs none of it.
 HANDED_IN = {("plate_assets.orchestration.chains", "plate_assets.orchestration.platform")}
 
 # What loads with the definitions, or at each call of the command; `*` stands for everything below.
 LIGHT = (
-    "definitions", "cli.*", "settings", "progress", "orchestration.*", "workflows.*", "storage.*", "*.tables", "learning.catalogue",
-    "plates.layout", "plates.acquisition", "plates.acquisition_table", "plates.listing", "plates.platemap", "plates.readers.*",
-    "plates.timelapses.folder", "plates.timelapses.arrivals",
+    "definitions", "cli.*", "settings", "progress", "orchestration.*", "workflows.*", "storage.*", "*.tables", "*.model",
+    "learning.catalogue", "plates.layout", "plates.acquisition", "plates.acquisition_table", "plates.listing",
+    "plates.platemap", "plates.readers.*", "plates.timelapses.folder", "plates.timelapses.arrivals",
 )  # fmt: skip
 
 
@@ -239,12 +241,16 @@ def test_what_loads_with_the_definitions_loads_nothing_heavy(module):
     assert not heavy, f"importing {module} loads{listed(heavy)}\nimport it inside the function that needs it"
 
 
-def test_the_top_floors_know_of_a_science_only_its_tables_until_they_run_it():
+def test_the_top_floors_know_of_a_science_only_what_is_data_until_they_run_it():
+    """Its tables and its kinds of model, as it declares them."""
     top = {"definitions", "cli.*", "settings", "orchestration", "storage"}
     faults = [
         one
         for one in all_imports()
-        if room(one.by) in top and one.at_module_level and room(one.target) in SCIENCES and not one.target.endswith("tables")
+        if room(one.by) in top
+        and one.at_module_level
+        and room(one.target) in SCIENCES
+        and one.target.rpartition(".")[2] not in {"tables", "model"}
     ]
     assert not faults, listed(faults)
 

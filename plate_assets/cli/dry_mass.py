@@ -117,7 +117,8 @@ def annotate(
     from plate_assets.orchestration.resources import storage_of
     from plate_assets.plates.acquisition import check_acquisition_id
     from plate_assets.settings import Settings
-    from plate_assets.storage.tables import fingerprint, read_table
+    from plate_assets.storage.fingerprint import fingerprint
+    from plate_assets.storage.tables import read_table
     from plate_assets.workflows.dry_mass.annotate import annotate as record
 
     storage = storage_of(Settings())

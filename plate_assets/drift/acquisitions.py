@@ -23,7 +23,7 @@ from plate_assets.drift.tables import (
     IMAGE_OUTLIERS,
     WELL_DRIFT,
 )  # fmt: skip
-from plate_assets.storage.tables import fingerprint
+from plate_assets.storage.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     import numpy as np

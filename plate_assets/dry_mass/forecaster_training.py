@@ -1,14 +1,14 @@
 """Training of the forecaster: what it learns from, what each epoch is judged on, and the thresholds that come out.
 
 Belongs here: batches, loss, validation, thresholds and figures of one training. Not here: the loop (`learning.fit`), files and
-checkpoints (`workflows.dry_mass.scoring`), the network (`forecaster`).
+checkpoints (`learning.training`), the network (`forecaster`).
 """
 
 import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,16 +27,14 @@ from plate_assets.dry_mass.forecaster import (
     smoothed_target,
     window_errors,
 )
+from plate_assets.dry_mass.model import ForecasterConfig
 from plate_assets.dry_mass.signs import StepStatistics
 from plate_assets.dry_mass.windows import (
     INPUT_POINTS,
-    SHARES,
     SPLITS,
     TARGET_POINTS,
-    Feature,
     Normalisation,
     PathSeries,
-    Smoothing,
     WindowError,
     Windows,
     distinct,
@@ -57,43 +55,6 @@ VALIDATION_WINDOWS = 20_000  # that each epoch is judged on
 CELL_SIGMAS = {"cell": 2.0, "cell_far": 5.0}
 THRESHOLDS = {"mean_2std": None, "quantile_0.975": 0.975, "quantile_0.95": 0.95}
 
-ThresholdRule = Literal["mean_2std", "quantile_0.975", "quantile_0.95"]
-
-
-@dataclass(frozen=True)
-class ForecasterConfig:
-    """What is trained, and the budget. The paper states neither optimiser nor epochs: Adam, stopped early.
-
-    parity: the paper's own ways that leak: split by path, each subset standardised by itself, every window as often as there
-    are paths through it. threshold: eq. 6, or a quantile of the errors, which are skewed, so that mean + 2 std is not the 95 %
-    that the paper calls it. threshold_on: the paper takes the training windows; with few lineages a network knows those by
-    heart, and the validation ones say better what an ordinary error is. cell_threshold: of the score A; None: mean + 2 std over
-    the paths of `threshold_on` where the score flags alone, mean + 5 std where signs flag as well (`CELL_SIGMAS`).
-    """
-
-    features: tuple[Feature, ...] = ("dry_mass",)
-    padding: Literal["valid", "same"] = "valid"
-    smoothing: Smoothing = "centred_7"
-    parity: bool = False
-    shares: tuple[float, float, float] = SHARES
-    epochs: int = 60
-    seconds: float = 3_600.0
-    windows_per_epoch: int = 50_000
-    learning_rate: float = 1e-3
-    patience: int = 10
-    threshold: ThresholdRule = "mean_2std"
-    threshold_on: Literal["train", "validation"] = "train"
-    cell_threshold: float | None = None
-    seed: int = 0
-
-    @property
-    def fit(self) -> FitConfig:
-        """Budget and optimiser of the loop. In float32: a forecast is a number, and its error is squared."""
-        return FitConfig(
-            epochs=self.epochs, seconds=self.seconds, learning_rate=self.learning_rate, weight_decay=0.0,
-            patience=self.patience, precision="float32", seed=self.seed,
-        )  # fmt: skip
-
 
 @dataclass(frozen=True)
 class TrainedForecaster:
@@ -107,7 +68,7 @@ class TrainedForecaster:
 
 @dataclass
 class ForecasterTraining:
-    """A training before, in and after its loop: what `learning.fit.fit` needs, and what becomes of the network it fits."""
+    """A training before, in and after its loop, see `learning.training`."""
 
     series: PathSeries
     windows: Windows
@@ -142,6 +103,15 @@ class ForecasterTraining:
         return cls(series, windows, split, config, normalisation, values, network)
 
     @property
+    def fit_config(self) -> FitConfig:
+        """Budget and optimiser of the loop. In float32: a forecast is a number, and its error is squared."""
+        config = self.config
+        return FitConfig(
+            epochs=config.epochs, seconds=config.seconds, learning_rate=config.learning_rate, weight_decay=0.0,
+            patience=config.patience, precision="float32", seed=config.seed,
+        )  # fmt: skip
+
+    @property
     def identity(self) -> str:
         """What a checkpoint belongs to: the configuration, the values and the split."""
         digest = hashlib.sha256(self.values.tobytes())
@@ -155,7 +125,7 @@ class ForecasterTraining:
             self._starts[split] = start if self.config.parity else start[distinct(self.series, start, path)]
         return self._starts[split]
 
-    def batches(self, rng: np.random.Generator, _: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+    def batches(self, rng: np.random.Generator, _: torch.Generator, __: int) -> Iterator[tuple[Tensor, ...]]:
         """The batches of an epoch, in random order: pieces of series with valid padding, else windows.
 
         Of pieces: inputs (n, features, k + 119), targets (n, k, 60) and which of them there are (n, k). Thirty-two windows
@@ -193,12 +163,7 @@ class ForecasterTraining:
         """The forecaster with its thresholds, and how it does beside the baselines on each split."""
         errors = {name: self._errors(self.network, self.starts(name)) for name in SPLITS}
         thresholds = self._thresholds(errors[self.config.threshold_on])
-        spent: dict[str, float | int | str] = {
-            "epochs": len(fitted.curves["training loss"]), "best epoch": fitted.best_epoch + 1,
-            "training seconds": round(fitted.seconds, 1), "ended": fitted.ended,
-        }  # fmt: skip
-        if fitted.resumed_at is not None:
-            spent["resumed at epoch"] = fitted.resumed_at
+        spent = fitted.spent | {"best epoch": fitted.best_epoch + 1}
         train = self.split == "train"
         architecture, weights = forecaster_parts(
             self.network, features=list(self.config.features), smoothing=self.config.smoothing, unit=self.series.unit,

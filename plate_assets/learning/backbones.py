@@ -7,6 +7,7 @@ numbers (`catalogue`).
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -86,20 +87,30 @@ def freeze(trunk: nn.Sequential, n_stages: int) -> None:
             parameter.requires_grad_(False)
 
 
-def load_pretrained(trunk: nn.Sequential, name: str, weights: str) -> str:
-    """Fill the trunk from `<weights>/<name>.safetensors` or `.pth`, or from that very file or URL; returns where from.
+@dataclass(frozen=True)
+class TrunkWeights:
+    """What a trunk may start from: a state, whose names may begin with `features.` or `trunk.`, and where it comes from."""
 
-    Nothing in the file can run: safetensors, or torch.load(weights_only=True). A network for colour fills a grey trunk by the
-    sum of its first kernels over red, green and blue. Raises WeightsError.
+    state: Mapping[str, torch.Tensor]
+    source: str
+
+
+def read_pretrained(name: str, weights: str) -> TrunkWeights:
+    """The weights of a backbone in `<weights>/<name>.safetensors` or `.pth`, or in that very file or URL; WeightsError.
+
+    Nothing in the file can run: safetensors, or torch.load(weights_only=True).
     """
     file = _weights_file(name, weights)
-    fill_trunk(trunk, name, _read_state(file), str(file))
-    return str(file)
+    return TrunkWeights(_read_state(file), str(file))
 
 
-def fill_trunk(trunk: nn.Sequential, name: str, found: Mapping[str, torch.Tensor], source: str) -> None:
-    """Fill the trunk from a state whose names may begin with `features.` or `trunk.`; WeightsError names the source."""
-    found = {re.sub(r"^(features|trunk)\.", "", key): value for key, value in found.items()}
+def fill_trunk(trunk: nn.Sequential, name: str, given: TrunkWeights) -> None:
+    """Fill the trunk of a backbone; WeightsError names the source.
+
+    A network for colour fills a grey trunk by the sum of its first kernels over red, green and blue.
+    """
+    source = given.source
+    found = {re.sub(r"^(features|trunk)\.", "", key): value for key, value in given.state.items()}
     wanted = trunk.state_dict()
     state = {}
     for key, tensor in wanted.items():

@@ -47,12 +47,21 @@ class Fitted:
     best_epoch: int = -1
     best: float = -math.inf
     seconds: float = 0.0
-    steps: int = 0
+    losses: list[float] = field(default_factory=list)  # of each step
     ended: str = "epochs used up"
     resumed_at: int | None = None
 
+    @property
+    def spent(self) -> dict[str, float | int | str]:
+        """What the training took, and why it ended, as reviewers read it."""
+        spent = {
+            "epochs": len(self.curves["training loss"]), "training seconds": round(self.seconds, 1), "ended": self.ended,
+        }  # fmt: skip
+        return spent if self.resumed_at is None else spent | {"resumed at epoch": self.resumed_at}
 
-Batches = Callable[[np.random.Generator, torch.Generator], Iterator[tuple[torch.Tensor, ...]]]
+
+# Of an epoch, by its number: they draw from the two generators only, or from a generator that is seeded with the number.
+Batches = Callable[[np.random.Generator, torch.Generator, int], Iterator[tuple[torch.Tensor, ...]]]
 Loss = Callable[[nn.Module, tuple[torch.Tensor, ...]], torch.Tensor]
 Validate = Callable[[nn.Module], tuple[float, dict[str, float]]]
 
@@ -70,7 +79,7 @@ def fit(
 ) -> Fitted:
     """Train the model in place and leave the weights of the best epoch in it, or their average at the end.
 
-    batches: gives the batches of one epoch, drawing from the two generators only. loss: mean loss of a batch.
+    batches: gives the batches of one epoch, see `Batches`. loss: mean loss of a batch.
     validate: a number that is better when larger, with further figures for the curves; without it the last epoch is kept.
     checkpoint: file written after each epoch and removed at the end by the caller; one of another `identity` is ignored.
     Raises ValueError where the loss is not finite.
@@ -85,10 +94,11 @@ def fit(
         if config.average:
             shown.load_state_dict(best_weights)
 
-    def stepped() -> None:
-        fitted.steps += 1
+    def stepped(value: float) -> None:
+        fitted.losses.append(value)
         if config.average:
-            _average(shown, model, min(config.average, fitted.steps / (fitted.steps + 9)))  # the first weights fade soon
+            steps = len(fitted.losses)
+            _average(shown, model, min(config.average, steps / (steps + 9)))  # the first weights fade soon
 
     for epoch in range(first, config.epochs):
         if fitted.ended != "epochs used up":
@@ -96,7 +106,9 @@ def fit(
         began = time.monotonic()
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * config.decay**epoch
-        figures = {"training loss": _epoch(model, optimiser, batches(rng, generator), loss, epoch, config.precision, stepped)}
+        before = len(fitted.losses)
+        _epoch(model, optimiser, batches(rng, generator, epoch), loss, epoch, config.precision, stepped)
+        figures = {"training loss": float(np.mean(fitted.losses[before:]))}
         value = -figures["training loss"] if validate is None else math.nan
         if validate:
             shown.eval()
@@ -135,10 +147,9 @@ def _epoch(
     loss: Loss,
     epoch: int,
     precision: str,
-    stepped: Callable[[], None],
-) -> float:
+    stepped: Callable[[float], None],
+) -> None:
     train_mode(model)
-    losses = []
     for number, batch in enumerate(batches):
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
@@ -149,9 +160,7 @@ def _epoch(
             )
         value.backward()
         optimiser.step()
-        stepped()
-        losses.append(float(value.detach()))
-    return float(np.mean(losses))
+        stepped(float(value.detach()))
 
 
 @torch.no_grad()

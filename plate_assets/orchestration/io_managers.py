@@ -16,8 +16,9 @@ from plate_assets.orchestration.chains import SCHEMAS
 from plate_assets.orchestration.resources import Storage
 from plate_assets.plates.acquisition_table import KnownAcquisition, acquisition_from_table, acquisition_to_table
 from plate_assets.storage.arrays import Stack, read_stack, write_stack
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.models import ModelBundle, bundle_version, read_bundle, write_bundle
-from plate_assets.storage.tables import Provenance, fingerprint, read_table, write_table
+from plate_assets.storage.tables import Provenance, read_table, write_table
 
 
 class Lineage:

@@ -1,25 +1,27 @@
-"""Training of the embedding: balanced batches, augmented views, Adam, and a state that training goes on from.
+"""Training of the embedding: balanced batches, augmented views, and a start and an end that keep classes apart.
 
 A network without batch norm starts with all embeddings nearly parallel, and the loss then draws them together for good: no
 class is told from another. So the start is standardised, and a batch's embeddings are centred before their cosines are taken;
 the centre goes into the last layer's bias at the end, and the network is the paper's.
 
-Belongs here: the loop and what it draws. Not here: the loss and the network (`embedding`), where a state is kept
-(`workflows.precipitation.training_data`).
+Belongs here: what is drawn, and what becomes of the network. Not here: the loss and the network (`embedding`), the loop
+(`learning.fit`).
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from plate_assets.learning.checkpoint import optimiser_tensors, restore_optimiser
+from plate_assets.learning.fit import FitConfig, Fitted
 from plate_assets.learning.normalise import relative_contrast
 from plate_assets.precipitation.embedding import EmbeddingModel, EmbeddingNetwork, intensities, mn_pair_loss, network_input
+from plate_assets.precipitation.model import EmbeddingConfig
 
 UNLABELLED = -1
 _SAMPLE_FOR_CONTRAST = 512
@@ -27,36 +29,90 @@ _SAMPLE_FOR_START = 64
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
-    """How the embedding is trained; the defaults are the paper's, but for the seed and how often the state is kept."""
-
-    trunk: str = "cnn15"
-    embedding_size: int = 32
-    input_px: int = 300
-    iterations: int = 5000
-    batch: int = 36
-    tau: float = 0.3
-    v: float = 0.15
-    learning_rate: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.99)  # not the usual 0.999
-    seed: int = 0
-    keep_every: int = 250
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """Where training stands after `step` iterations: weights and Adam's moments by name, and the loss of each iteration."""
-
-    step: int
-    tensors: dict[str, Tensor]
-    losses: np.ndarray
-
-
-@dataclass(frozen=True)
 class TrainedEmbedding:
     model: EmbeddingModel
     losses: np.ndarray  # (iterations,)
     supervision: str  # `labels` or `pairs`
+
+
+@dataclass
+class EmbeddingTraining:
+    """A training before, in and after its loop, see `learning.training`. An epoch is a block of iterations.
+
+    What an iteration draws depends on its number and the seed alone, so that the blocks' size changes no weight.
+    """
+
+    tiles: Any  # (n, t, t[, 3]); numpy, or sliced and indexed like it
+    labels: np.ndarray | None  # (n,) integer classes, -1 for none; None: two views of one tile are its class
+    config: EmbeddingConfig
+    model: EmbeddingModel
+    middle: np.ndarray  # rows whose mean embedding becomes the origin
+    identity: str
+
+    validate = None  # the last iteration is kept
+
+    @classmethod
+    def of(cls, tiles: Any, labels: np.ndarray | None, config: EmbeddingConfig | None = None) -> "EmbeddingTraining":
+        """Take the sample's contrast, build the network, and standardise its start.
+
+        tiles, labels: as the attributes. ValueError where fewer than two classes are labelled.
+        """
+        config = config or EmbeddingConfig()
+        rng = np.random.default_rng(config.seed)
+        some = np.sort(rng.choice(len(tiles), min(len(tiles), _SAMPLE_FOR_CONTRAST), replace=False))
+        some_tiles = np.asarray(tiles[some])
+        contrast = relative_contrast(torch.from_numpy(intensities(some_tiles, 1)))
+        model = EmbeddingModel.untrained(
+            config.trunk, 1, config.input_px, config.embedding_size, std=max(float(contrast.std()), 1e-6), seed=config.seed
+        )
+        model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        standardise(model.network, network_input(some_tiles[:_SAMPLE_FOR_START], model.architecture))
+        middle = some if labels is None else balanced_batch(labels, _SAMPLE_FOR_CONTRAST, rng)
+        digest = hashlib.sha256(some_tiles.tobytes() + (b"" if labels is None else labels.tobytes()))
+        return cls(tiles, labels, config, model, middle, f"{config}|{len(tiles)}|{digest.hexdigest()}")
+
+    @property
+    def network(self) -> EmbeddingNetwork:
+        """What is fitted."""
+        return self.model.network
+
+    @property
+    def fit_config(self) -> FitConfig:
+        """Adam as the paper has it, for all iterations, in float32."""
+        config = self.config
+        epochs = -(-config.iterations // config.keep_every)
+        return FitConfig(
+            epochs=epochs, learning_rate=config.learning_rate, betas=config.betas, weight_decay=0.0, decay=1.0, patience=epochs,
+            precision="float32", seed=config.seed,
+        )  # fmt: skip
+
+    def batches(self, _: np.random.Generator, __: torch.Generator, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        """The iterations of a block: views (n, 1, px, px) of tiles, and their classes (n,)."""
+        first = epoch * self.config.keep_every
+        for iteration in range(first, min(first + self.config.keep_every, self.config.iterations)):
+            yield self._batch(np.random.default_rng([self.config.seed, iteration]))
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        """The MN-pair loss of a batch whose embeddings are centred."""
+        images, classes = batch
+        found = model(images)
+        return mn_pair_loss(found - found.mean(dim=0), classes, self.config.tau, self.config.v)
+
+    def finished(self, fitted: Fitted) -> TrainedEmbedding:
+        """The model, its mean embedding taken off."""
+        centre(self.network, network_input(np.asarray(self.tiles[self.middle]), self.model.architecture))
+        return TrainedEmbedding(self.model, np.array(fitted.losses), "pairs" if self.labels is None else "labels")
+
+    def _batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        if self.labels is None:
+            pairs = min(self.config.batch // 2, len(self.tiles))
+            rows = np.repeat(rng.choice(len(self.tiles), pairs, replace=False), 2)
+            classes = np.repeat(np.arange(pairs), 2)
+        else:
+            rows = balanced_batch(self.labels, self.config.batch, rng)
+            classes = self.labels[rows]
+        images = random_views(network_input(np.asarray(self.tiles[rows]), self.model.architecture), rng)
+        return images.contiguous(memory_format=torch.channels_last), torch.from_numpy(classes.astype(np.int64))
 
 
 def balanced_batch(labels: np.ndarray, batch: int, rng: np.random.Generator) -> np.ndarray:
@@ -118,85 +174,3 @@ def centre(network: EmbeddingNetwork, images: Tensor, batch: int = 64) -> None:
     """Take the mean embedding of (n, c, h, w) images off the last layer's bias."""
     found = [network(part.contiguous(memory_format=torch.channels_last)) for part in images.split(batch)]
     network.head.bias.sub_(torch.cat(found).mean(dim=0))
-
-
-def train_embedding_model(
-    tiles: Any,
-    labels: np.ndarray | None,
-    config: EmbeddingConfig | None = None,
-    *,
-    state: TrainingState | None = None,
-    keep: Callable[[TrainingState], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> TrainedEmbedding:
-    """Train on (n, t, t[, 3]) tiles, whose array may be read lazily.
-
-    labels: (n,) integer classes, -1 for none; or None: two views of one tile are its class (augmentation pairs).
-    state: where an interrupted training stood, as `keep` was given it; training goes on with the very same batches.
-    """
-    config = config or EmbeddingConfig()
-    rng = np.random.default_rng(config.seed)
-    some = np.sort(rng.choice(len(tiles), min(len(tiles), _SAMPLE_FOR_CONTRAST), replace=False))
-    some_tiles = np.asarray(tiles[some])
-    shares = torch.from_numpy(intensities(some_tiles, 1))
-    model = EmbeddingModel.untrained(
-        config.trunk, 1, config.input_px, config.embedding_size,
-        std=max(float(relative_contrast(shares).std()), 1e-6), seed=config.seed,
-    )  # fmt: skip
-    network = model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas)
-    losses = np.zeros(config.iterations)
-    start = 0
-    if state is not None:
-        start = min(state.step, config.iterations)
-        losses[:start] = state.losses[:start]
-        _restore(state.tensors, network, optimiser)
-    else:
-        standardise(network, network_input(some_tiles[:_SAMPLE_FOR_START], model.architecture))
-    network.train()
-    for step in range(start, config.iterations):
-        images, classes = _batch(tiles, labels, config, model.architecture, np.random.default_rng([config.seed, step]))
-        found = network(images.contiguous(memory_format=torch.channels_last))
-        loss = mn_pair_loss(found - found.mean(dim=0), classes, config.tau, config.v)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        losses[step] = loss.item()
-        if progress:
-            progress(step + 1, config.iterations)
-        if keep and (step + 1) % config.keep_every == 0 and step + 1 < config.iterations:
-            keep(TrainingState(step + 1, _captured(network, optimiser), losses[: step + 1].copy()))
-    network.eval()
-    rows = some if labels is None else balanced_batch(labels, _SAMPLE_FOR_CONTRAST, rng)
-    centre(network, network_input(np.asarray(tiles[rows]), model.architecture))
-    return TrainedEmbedding(model, losses, "pairs" if labels is None else "labels")
-
-
-def _batch(
-    tiles: Any,
-    labels: np.ndarray | None,
-    config: EmbeddingConfig,
-    architecture: dict[str, Any],
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    if labels is None:
-        pairs = min(config.batch // 2, len(tiles))
-        rows = np.repeat(rng.choice(len(tiles), pairs, replace=False), 2)
-        classes = np.repeat(np.arange(pairs), 2)
-    else:
-        rows = balanced_batch(labels, config.batch, rng)
-        classes = labels[rows]
-    images = network_input(np.asarray(tiles[rows]), architecture)
-    return random_views(images, rng), torch.from_numpy(classes.astype(np.int64))
-
-
-def _captured(network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Copies of weights and Adam's moments, by name."""
-    weights = {f"weights.{name}": value for name, value in network.state_dict().items()}
-    return {name: value.detach().clone() for name, value in (weights | optimiser_tensors(optimiser)).items()}
-
-
-def _restore(tensors: dict[str, Tensor], network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    weights = {name.removeprefix("weights."): value for name, value in tensors.items() if name.startswith("weights.")}
-    network.load_state_dict(weights)
-    restore_optimiser(optimiser, tensors)

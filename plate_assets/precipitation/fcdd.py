@@ -4,16 +4,14 @@ Belongs here: the network, its loss, and the score of a map. Not here: backbones
 trained network is kept and used (`detector`).
 """
 
-from typing import Literal
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from plate_assets.learning.backbones import build_trunk
 from plate_assets.learning.catalogue import backbone_named
+from plate_assets.precipitation.model import Reduction
 
-Reduction = Literal["mean", "sum", "max", "topk"]
 SMALLEST_SCORE = 1e-6  # log(1 - exp(-h)) has no value at 0
 
 

@@ -21,9 +21,9 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.storage.files import local_path
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.model_kinds import DETECTOR, ModelKind
 from plate_assets.storage.models import MANIFEST, ModelBundle, ModelError, bundle_version, read_bundle
-from plate_assets.storage.tables import fingerprint
 from plate_assets.storage.tracking import Training, experiment_id, log, open_client
 
 if TYPE_CHECKING:

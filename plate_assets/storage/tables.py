@@ -4,7 +4,6 @@ Belongs here: writing, reading and exporting one table. Not here: what a table's
 `tables`), pixels beside a table (`arrays`).
 """
 
-import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass, field
@@ -109,13 +108,6 @@ def export_csv(table: pl.DataFrame, path: str | Path | UPath) -> None:
     nested = [name for name, dtype in table.schema.items() if dtype.is_nested()]
     texts = [pl.Series(name, [json.dumps(value) for value in table[name].to_list()], dtype=pl.String) for name in nested]
     write_bytes(path, table.with_columns(texts).write_csv(None).encode())
-
-
-def fingerprint(table: pl.DataFrame) -> str:
-    """16 hex digits of the table's names, types and values in their order: equal tables are equal, however they were made."""
-    digest = hashlib.sha256(json.dumps([[name, str(dtype)] for name, dtype in table.schema.items()]).encode())
-    digest.update(table.write_ndjson(None).encode())
-    return digest.hexdigest()[:16]
 
 
 def _checked(table: pl.DataFrame, schema: TableSchema, path: str | Path | UPath) -> pl.DataFrame:

@@ -19,9 +19,9 @@ import numpy as np
 import polars as pl
 
 from plate_assets.storage.files import Claim
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.model_kinds import ModelKind, Tensor
 from plate_assets.storage.models import ModelBundle, write_plain_bundle
-from plate_assets.storage.tables import fingerprint
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

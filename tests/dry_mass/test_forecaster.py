@@ -21,14 +21,10 @@ from plate_assets.dry_mass.forecaster import (
     pieces_of,
     window_errors,
 )
-from plate_assets.dry_mass.forecaster_training import (
-    ForecasterConfig,
-    ForecasterTraining,
-    cell_threshold,
-    window_threshold,
-)
+from plate_assets.dry_mass.forecaster_training import ForecasterTraining, cell_threshold, window_threshold
+from plate_assets.dry_mass.model import ForecasterConfig
 from plate_assets.dry_mass.windows import Normalisation, PathSeries, WindowError, smoothing_matrix, windows_of
-from plate_assets.learning.fit import fit
+from plate_assets.learning.training import train
 from tests.dry_mass.made_series import culture, path_rows, plain_table, table_of
 
 SMALL = ForecasterConfig(epochs=6, windows_per_epoch=2_000, seed=3)
@@ -228,8 +224,7 @@ def test_a_series_that_the_model_does_not_know_is_refused():
 
 def trained(series: PathSeries, config: ForecasterConfig, split=None):
     training = ForecasterTraining.of(series, config, split)
-    fitted = fit(training.network, training.batches, training.loss, config.fit, validate=training.validate)
-    return training, training.finished(fitted)
+    return training, train(training)
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +286,7 @@ def test_the_same_seed_gives_the_same_forecaster_and_another_seed_another(timela
 def test_the_loss_along_series_is_the_mean_error_of_its_windows(timelapse):
     training = ForecasterTraining.of(timelapse, SMALL)
     start = training.starts("train")
-    batches = list(training.batches(np.random.default_rng(0), torch.Generator()))
+    batches = list(training.batches(np.random.default_rng(0), torch.Generator(), 0))
     assert sum(int(there.sum()) for _, _, there in batches) == pytest.approx(SMALL.windows_per_epoch, abs=32)
     begin, length = pieces_of(start, 32)
     batch = training._pieces(start[begin[:3]], length[:3])

@@ -10,7 +10,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from plate_assets.learning.backbones import WeightsError, build_trunk, freeze, load_pretrained, receptive_field, stages
+from plate_assets.learning.backbones import (
+    WeightsError,
+    build_trunk,
+    fill_trunk,
+    freeze,
+    read_pretrained,
+    receptive_field,
+    stages,
+)
 from plate_assets.learning.catalogue import BACKBONES, UnknownBackbone, backbone_named
 
 
@@ -68,7 +76,7 @@ def test_weights_come_from_a_folder_a_file_or_an_address(tmp_path, state, monkey
         places = [str(tmp_path), str(tmp_path / "cnn27.safetensors"), f"http://127.0.0.1:{server.server_port}"]
         for place in places:
             trunk = build_trunk("cnn27")
-            load_pretrained(trunk, "cnn27", place)
+            fill_trunk(trunk, "cnn27", read_pretrained("cnn27", place))
             assert all(torch.equal(trunk.state_dict()[name], tensor) for name, tensor in state.items()), place
         server.shutdown()
 
@@ -77,7 +85,7 @@ def test_a_network_for_colour_fills_a_grey_one_by_the_sum_over_its_colours(tmp_p
     colour = {**state, "0.weight": state["0.weight"].repeat(1, 3, 1, 1)}
     torch.save({"state_dict": {f"features.{name}": tensor for name, tensor in colour.items()}}, tmp_path / "cnn27.pth")
     trunk = build_trunk("cnn27")
-    load_pretrained(trunk, "cnn27", str(tmp_path))
+    fill_trunk(trunk, "cnn27", read_pretrained("cnn27", str(tmp_path)))
     assert torch.allclose(trunk.state_dict()["0.weight"], 3 * state["0.weight"])
 
 
@@ -90,16 +98,16 @@ def test_a_foreign_pickle_is_refused_and_does_not_run(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTACK", str(tmp_path / "ran"))
     (tmp_path / "cnn27.pth").write_bytes(pickle.dumps({"weight": Attack()}))
     with pytest.raises(WeightsError, match="is not loaded"):
-        load_pretrained(build_trunk("cnn27"), "cnn27", str(tmp_path))
+        fill_trunk(build_trunk("cnn27"), "cnn27", read_pretrained("cnn27", str(tmp_path)))
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_lacks_or_does_not_fit_is_named(tmp_path, state):
     with pytest.raises(WeightsError, match="put cnn27.safetensors or cnn27.pth"):
-        load_pretrained(build_trunk("cnn27"), "cnn27", str(tmp_path))
+        fill_trunk(build_trunk("cnn27"), "cnn27", read_pretrained("cnn27", str(tmp_path)))
     save_file({name: tensor for name, tensor in state.items() if name != "3.weight"}, tmp_path / "cnn27.safetensors")
     with pytest.raises(WeightsError, match="lacks 3.weight"):
-        load_pretrained(build_trunk("cnn27"), "cnn27", str(tmp_path))
+        fill_trunk(build_trunk("cnn27"), "cnn27", read_pretrained("cnn27", str(tmp_path)))
     save_file({**state, "3.weight": torch.zeros(2, 2)}, tmp_path / "cnn27.safetensors")
     with pytest.raises(WeightsError, match=r"3.weight has shape \(2, 2\)"):
-        load_pretrained(build_trunk("cnn27"), "cnn27", str(tmp_path))
+        fill_trunk(build_trunk("cnn27"), "cnn27", read_pretrained("cnn27", str(tmp_path)))

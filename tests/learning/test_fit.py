@@ -15,7 +15,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
 
 
-def batches(rng, generator):
+def batches(rng, generator, _):
     for _ in range(4):
         x = torch.rand(8, 3, generator=generator) + float(rng.normal()) * 0.1
         yield x, x.sum(1, keepdim=True)
@@ -44,17 +44,17 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(t
     fit(whole, batches, loss, config)
     calls = itertools.count()
 
-    def dies(rng, generator):
+    def dies(rng, generator, epoch):
         if next(calls) == 3:
             raise KeyboardInterrupt
-        return batches(rng, generator)
+        return batches(rng, generator, epoch)
 
     with pytest.raises(KeyboardInterrupt):
         fit(network(), dies, loss, config, checkpoint=tmp_path / "state.safetensors")
     resumed = network()
     fitted = fit(resumed, batches, loss, config, checkpoint=tmp_path / "state.safetensors")
     assert torch.equal(weights(resumed), weights(whole))
-    assert fitted.resumed_at == 3 and len(fitted.curves["training loss"]) == 6 and fitted.steps == 24
+    assert fitted.resumed_at == 3 and len(fitted.curves["training loss"]) == 6 and len(fitted.losses) == 24
 
 
 def test_a_checkpoint_of_another_training_is_not_taken(tmp_path):
@@ -78,8 +78,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training():
 def test_an_average_is_of_the_weights_after_each_step_and_its_last_state_is_kept():
     seen, model = [], network()
 
-    def remembers(rng, generator):
-        for batch in batches(rng, generator):
+    def remembers(rng, generator, epoch):
+        for batch in batches(rng, generator, epoch):
             yield batch
             seen.append(weights(model).clone())
 

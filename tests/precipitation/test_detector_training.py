@@ -6,9 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plate_assets.precipitation.detector_training import TrainConfig, TrainingError, train_detector
+from plate_assets.precipitation.detector_training import TrainingError
+from plate_assets.precipitation.model import DetectorConfig
+from plate_assets.workflows.precipitation.detectors import train_detector
 
-SMALL = TrainConfig(epochs=4, tiles_per_epoch=64, batch=16, input_px=48, learning_rate=3e-3, seed=3)
+SMALL = DetectorConfig(epochs=4, tiles_per_epoch=64, batch=16, input_px=48, learning_rate=3e-3, seed=3)
 
 
 def made_tiles(n: int = 120) -> tuple[np.ndarray, pl.DataFrame]:
@@ -119,7 +121,7 @@ def test_frozen_stages_stay_as_they_were_given(tiles, tmp_path):
 
     trunk = build_trunk("cnn27", 1)
     save_file(trunk.state_dict(), tmp_path / "cnn27.safetensors")
-    trained = train_detector(*tiles, replace(SMALL, epochs=1, frozen_stages=2, weights=str(tmp_path)))
+    trained = train_detector(*tiles, replace(SMALL, epochs=1, frozen_stages=2), weights=str(tmp_path))
     given = {name: value.numpy() for name, value in trunk.state_dict().items()}
     kept = trained.detector.weights
     first = [name for name in given if name.startswith(("0.", "1.", "3.", "4."))]  # the two convolutions of the first block
@@ -139,11 +141,11 @@ def test_a_detector_starts_from_an_embedding_that_has_its_trunk_and_refuses_anot
     for trunk in ("cnn27", "cnn15"):
         model = EmbeddingModel.untrained(trunk=trunk, input_px=32, seed=5)
         write_bundle(ModelBundle(model.architecture, model.weights), tmp_path / trunk)
-    config = replace(SMALL, epochs=1, frozen_stages=4, weights=str(tmp_path / "cnn27"))
-    trained = train_detector(*tiles, config)
+    config = replace(SMALL, epochs=1, frozen_stages=4)
+    trained = train_detector(*tiles, config, weights=str(tmp_path / "cnn27"))
     given = EmbeddingModel.untrained(trunk="cnn27", input_px=32, seed=5).trunk_weights
     frozen = {name: value for name, value in given.items() if "num_batches" not in name}
     assert all(np.array_equal(trained.detector.weights[f"trunk.{name}"], value) for name, value in frozen.items())
     assert "cnn27 (file:" in trained.detector.architecture["trunk_weights"]
     with pytest.raises(WeightsError, match="has the trunk cnn15, and cnn27 is to be trained"):
-        train_detector(*tiles, replace(config, weights=str(tmp_path / "cnn15")))
+        train_detector(*tiles, config, weights=str(tmp_path / "cnn15"))

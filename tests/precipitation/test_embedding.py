@@ -1,21 +1,19 @@
 """The MN-pair loss as a set of laws, and an embedding that learns what it is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional
 
+from plate_assets.learning.training import train
 from plate_assets.precipitation.embedding import EmbeddingModel, intensities, mn_pair_loss, mn_pair_loss_of
-from plate_assets.precipitation.embedding_training import (
-    EmbeddingConfig,
-    balanced_batch,
-    random_views,
-    standardise,
-    train_embedding_model,
-)
+from plate_assets.precipitation.embedding_training import EmbeddingTraining, balanced_batch, random_views, standardise
+from plate_assets.precipitation.model import EmbeddingConfig
 
 batches = st.tuples(st.integers(0, 1000), st.integers(2, 5), st.integers(2, 4))
 temperatures, weights = st.floats(0.1, 1.0), st.floats(0.05, 0.95)
@@ -179,7 +177,7 @@ def within_minus_across(vectors: np.ndarray, labels: np.ndarray) -> float:
 def test_labelled_training_brings_a_class_together_on_tiles_it_never_saw():
     tiles, labels = stripes_and_dots(40)
     unseen, truth = stripes_and_dots(20, seed=1)
-    trained = train_embedding_model(tiles, labels, SMALL)
+    trained = train(EmbeddingTraining.of(tiles, labels, SMALL))
     before = EmbeddingModel.untrained(input_px=32, std=0.1)
     assert within_minus_across(trained.model.embed(unseen), truth) > max(0.8, within_minus_across(before.embed(unseen), truth))
     assert trained.losses[-5:].mean() < trained.losses[:5].mean()
@@ -201,7 +199,7 @@ def test_classes_that_differ_by_a_few_pixels_do_not_fall_together_into_one_direc
     tiles, labels = specks_on_texture(200)
     unseen, truth = specks_on_texture(60, seed=1)
     config = EmbeddingConfig(input_px=48, iterations=200, batch=24, learning_rate=1e-3, seed=seed)
-    vectors = train_embedding_model(tiles, labels, config).model.embed(unseen)
+    vectors = train(EmbeddingTraining.of(tiles, labels, config)).model.embed(unseen)
     assert (vectors @ vectors.T).mean() < 0.5
     assert within_minus_across(vectors, truth) > 0.5
 
@@ -219,17 +217,37 @@ def test_the_start_gives_every_channel_mean_zero_and_deviation_one():
 
 def test_without_labels_two_views_of_a_tile_are_its_class():
     tiles, _ = stripes_and_dots(20)
-    trained = train_embedding_model(tiles, None, SMALL)
+    trained = train(EmbeddingTraining.of(tiles, None, SMALL))
     assert trained.supervision == "pairs" and np.isfinite(trained.losses).all()
 
 
-@settings(max_examples=3, deadline=None)
-@given(st.booleans())
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(labelled):
+class Killed(Exception):
+    """Raised where a kill would come."""
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path, labelled, killed_after):
     tiles, labels = stripes_and_dots(24)
-    kept = []
-    whole = train_embedding_model(tiles, labels if labelled else None, SMALL, keep=kept.append)
-    assert [state.step for state in kept] == [10, 20]
-    resumed = train_embedding_model(tiles, labels if labelled else None, SMALL, state=kept[0])
-    assert np.array_equal(resumed.losses, whole.losses)
+    config, checkpoint = replace(SMALL, iterations=25), tmp_path / "embedding.safetensors"  # the last block is shorter
+
+    def training() -> EmbeddingTraining:
+        return EmbeddingTraining.of(tiles, labels if labelled else None, config)
+
+    def kill(done: int, _: int) -> None:
+        if done == killed_after:
+            raise Killed
+
+    whole = train(training())
+    with pytest.raises(Killed):
+        train(training(), checkpoint=checkpoint, progress=kill)
+    resumed = train(training(), checkpoint=checkpoint)
+    assert len(whole.losses) == 25 and np.array_equal(resumed.losses, whole.losses) and not checkpoint.exists()
     assert all(np.array_equal(resumed.model.weights[name], value) for name, value in whole.model.weights.items())
+
+
+def test_how_often_the_state_is_kept_changes_nothing_of_the_result():
+    tiles, labels = stripes_and_dots(24)
+    often, once = (train(EmbeddingTraining.of(tiles, labels, replace(SMALL, keep_every=every))) for every in (7, 30))
+    assert np.array_equal(often.losses, once.losses)
+    assert all(np.array_equal(often.model.weights[name], value) for name, value in once.model.weights.items())

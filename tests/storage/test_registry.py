@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 import torch
 
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.model_kinds import DETECTOR, FORECASTER, ModelKind
 from plate_assets.storage.models import ModelBundle, ModelError
 from plate_assets.storage.registry import ModelRegistry, NoSuchModel
-from plate_assets.storage.tables import fingerprint
 
 
 def called(name: str) -> ModelKind:

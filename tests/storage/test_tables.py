@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.schema import Column, SchemaError, TableSchema
 from plate_assets.storage.tables import (
     Provenance,
     TableError,
     export_csv,
-    fingerprint,
     read_provenance,
     read_table,
     write_table,

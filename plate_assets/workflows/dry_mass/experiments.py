@@ -17,7 +17,7 @@ from plate_assets.workflows.dry_mass.scoring import ExperimentResult, run_experi
 
 if TYPE_CHECKING:
     from plate_assets.dry_mass.evaluation import Roc
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+    from plate_assets.dry_mass.model import ForecasterConfig
 
 OURS = "trained for this experiment"
 SHOWN = ("paths flagged", "flagged by both models", "share repeated", "AUC windows, network", "recall windows, network")

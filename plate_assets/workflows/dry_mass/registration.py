@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plate_assets.progress import Progress
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.registry import ModelRegistry
-from plate_assets.storage.tables import fingerprint
 from plate_assets.workflows.dry_mass.scoring import TrainedModel, train_forecaster
 from plate_assets.workflows.precipitation.registration import Registered
 
 if TYPE_CHECKING:
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+    from plate_assets.dry_mass.model import ForecasterConfig
 
 
 def train_and_register_forecaster(

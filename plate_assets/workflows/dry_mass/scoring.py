@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from plate_assets.dry_mass.model import ForecasterConfig
 from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle
 
 if TYPE_CHECKING:
     from plate_assets.dry_mass.evaluation import Roc
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
     from plate_assets.dry_mass.signs import SignRules
 
     Curves = dict[tuple[str, str], Roc]
@@ -58,7 +58,7 @@ class ExperimentResult:
 
 def train_forecaster(
     tables: pl.DataFrame | Sequence[pl.DataFrame],
-    config: "ForecasterConfig | None" = None,
+    config: ForecasterConfig | None = None,
     *,
     split: Mapping[tuple[str, int], str] | None = None,
     checkpoint: Path | None = None,
@@ -67,14 +67,14 @@ def train_forecaster(
     """Train on DRY_MASS_SERIES tables of one or more time-lapses.
 
     split: `train`, `validation` or `test` of each (time-lapse, path), in place of the one that is drawn by lineage; a path that
-    is not named is left out. checkpoint: file of a training that may go on after a kill; removed when the training is done.
+    is not named is left out. checkpoint: see `learning.training`.
     Raises WindowError where a split has no window, ValueError where the loss is not finite.
     """
     import numpy as np
 
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig, ForecasterTraining
+    from plate_assets.dry_mass.forecaster_training import ForecasterTraining
     from plate_assets.dry_mass.windows import PathSeries
-    from plate_assets.learning.fit import fit
+    from plate_assets.learning.training import train
 
     config = config or ForecasterConfig()
     series = PathSeries.of(tables, config.features)
@@ -82,13 +82,7 @@ def train_forecaster(
     if split is not None:
         names = np.array([split.get(key, "") for key in series.about.select(_KEYS).iter_rows()], dtype=object)
     training = ForecasterTraining.of(series, config, names)
-    fitted = fit(
-        training.network, training.batches, training.loss, config.fit, validate=training.validate, checkpoint=checkpoint,
-        identity=training.identity, progress=progress,
-    )  # fmt: skip
-    trained = training.finished(fitted)
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
+    trained = train(training, checkpoint=checkpoint, progress=progress)
     forecaster = trained.forecaster
     bundle = ModelBundle(forecaster.architecture, forecaster.weights, {TRAINING_PATHS: trained.paths})
     return TrainedModel(bundle, trained.curves, trained.metrics)

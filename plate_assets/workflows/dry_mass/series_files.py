@@ -109,7 +109,7 @@ def train_from_tables(
 
     Two tables of one name are two time-lapses only where their folders tell them apart: the second gets its folder's name too.
     """
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+    from plate_assets.dry_mass.model import ForecasterConfig
     from plate_assets.dry_mass.windows import FEATURES
 
     if unknown := [name for name in features if name not in FEATURES]:

@@ -12,9 +12,9 @@ import polars as pl
 
 from plate_assets.progress import Progress
 from plate_assets.storage.arrays import Stack
+from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelRegistry, ModelVersion
-from plate_assets.storage.tables import fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,17 +64,17 @@ def train_and_register(
 
     A reference plate that lies in the training split would make its own scores look too clean, so such plates are refused.
     """
-    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
     from plate_assets.precipitation.figures import training_curves
+    from plate_assets.precipitation.model import DetectorConfig
+    from plate_assets.workflows.precipitation.detectors import train_detector
     from plate_assets.workflows.precipitation.precision import choose_precision
     from plate_assets.workflows.precipitation.references import clean_reference
 
-    config = TrainConfig(
+    config = DetectorConfig(
         backbone=request.backbone, mode=request.mode, epochs=request.epochs, tiles_per_epoch=request.tiles_per_epoch,
         seconds=request.seconds, frozen_stages=request.frozen_stages, input_px=request.input_px, seed=request.seed,
-        weights=request.weights,
     )  # fmt: skip
-    trained = train_detector(sample.array, labelled, config, checkpoint=checkpoint, progress=progress)
+    trained = train_detector(sample.array, labelled, config, weights=request.weights, checkpoint=checkpoint, progress=progress)
     trained.detector.observe(sample.array[rows_to_observe(labelled, request.seed)])
     trained_on = set(labelled.filter(pl.col("split") == "train")["Metadata_Plate"])
     unseen = (apart_from(plate, trained_on) for plate in reference_plates)

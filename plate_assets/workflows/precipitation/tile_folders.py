@@ -1,6 +1,6 @@
 """Detectors from folders of pictures: `normal/` and `anomalous/` in, a model and its split out; and scores for a folder.
 
-Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`train`).
+Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`detectors`).
 """
 
 from dataclasses import dataclass
@@ -68,20 +68,21 @@ def train_from_folder(
     the mean over the picture's mirror images: one peak of noise weighs less.
     """
     from plate_assets.learning.catalogue import backbone_named
-    from plate_assets.precipitation.detector_training import TrainConfig, train_detector
+    from plate_assets.precipitation.model import DetectorConfig
+    from plate_assets.workflows.precipitation.detectors import train_detector
 
     side = INPUT_PX.get(backbone) or backbone_named(backbone).input_px
     table = split_pictures(folder, seed)
     pixels = np.stack([picture(folder / path, side) for path in table["path"]])
     epochs = epochs or EPOCHS
-    config = TrainConfig(
+    config = DetectorConfig(
         backbone=backbone, epochs=epochs, seconds=seconds or SECONDS, tiles_per_epoch=max(256, table.height), batch=8,
         anomalous_share=0.375, synthetic_share=0.25, symmetry="rectangle", stretch=0.1, reduction="max", loss_reduction="topk",
-        views="mirrored", decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed, weights=weights,
+        views="mirrored", decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed,
         normalisation="tile", input_px=side, um_per_px=None,
     )  # fmt: skip
     checkpoint = out.with_name(f".{out.name}.checkpoint")
-    trained = train_detector(pixels, table, config, checkpoint=checkpoint, progress=progress)
+    trained = train_detector(pixels, table, config, weights=weights, checkpoint=checkpoint, progress=progress)
     write_bundle(ModelBundle(trained.detector.architecture, trained.detector.weights, {}), out)
     split = out.with_name(f"{out.name}_split.csv")
     table.select("path", "anomalous", "group", "split").write_csv(split)

@@ -1,38 +1,32 @@
 """What a detector is trained on: the sample's embedding, its map and clusters, and the sheets a person names them from.
 
 Belongs here: these jobs on stacks and tables, without Dagster. Not here: the draw of the sample (`sampling`), what an
-embedding or a cluster is (`precipitation`), training the detector (`train`).
+embedding or a cluster is (`precipitation`), training the detector (`detectors`).
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from upath import UPath
 
 from plate_assets.plates.layout import Well
+from plate_assets.precipitation.model import EmbeddingConfig
 from plate_assets.precipitation.tables import PATCH_EMBEDDINGS, PATCH_MAP
 from plate_assets.progress import Progress
 from plate_assets.storage.arrays import LazyArray, Stack, in_memory
-from plate_assets.storage.files import local_path
 from plate_assets.storage.models import ModelBundle
-from plate_assets.workflows.precipitation.sampling import PLACE, SampleError, sample_acquisitions, training_sample
+from plate_assets.workflows.precipitation.sampling import SampleError, sample_acquisitions, training_sample
 
 if TYPE_CHECKING:
     import numpy as np
 
     from plate_assets.precipitation.embedding import EmbeddingModel
-    from plate_assets.precipitation.embedding_training import TrainingState
 
 __all__ = [
     "EmbeddingRun", "SampleError", "contact_sheets", "embed", "map_tiles",
     "sample_acquisitions", "suggest_from_truth", "train_embedding", "training_sample",
 ]  # fmt: skip
-
-CHECKPOINT = "embedding.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,43 +40,23 @@ class EmbeddingRun:
 
 def train_embedding(
     sample: Stack,
+    config: EmbeddingConfig,
     *,
-    iterations: int = 5000,
-    dimensions: int = 32,
-    learning_rate: float = 1e-4,
-    temperature: float = 0.3,
-    positive_weight: float = 0.15,
-    trunk: str = "cnn15",
-    input_px: int = 300,
-    batch: int = 36,
-    seed: int = 0,
     seed_labels: pl.DataFrame | None = None,
-    checkpoint: Path | UPath | None = None,
-    keep_every: int = 100,
+    checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> EmbeddingRun:
     """Train the embedding on a training sample.
 
     Classes are, in this order: the table's `label` column; seed_labels (`label` beside any of the tile keys, for example
     coarse names of wells: normal, chemical, necrotic); else two views of one tile are a class (augmentation pairs).
-    checkpoint: local folder from which an interrupted training goes on, where it was of the same sample and parameters.
+    checkpoint: see `learning.training`. progress: blocks of `keep_every` iterations.
     """
-    from plate_assets.precipitation.embedding_training import EmbeddingConfig, train_embedding_model
+    from plate_assets.learning.training import train
+    from plate_assets.precipitation.embedding_training import EmbeddingTraining
 
-    config = EmbeddingConfig(
-        trunk=trunk, embedding_size=dimensions, input_px=input_px, iterations=iterations, batch=batch,
-        learning_rate=learning_rate, tau=temperature, v=positive_weight, seed=seed, keep_every=keep_every,
-    )  # fmt: skip
-    labels = _classes(sample.table, seed_labels)
-    made_of = [asdict(config), sample.table.select(PLACE).rows(), None if labels is None else labels.tolist()]
-    identity = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-    folder = local_path(checkpoint) if checkpoint else None
-    file = folder / CHECKPOINT if folder else None
-    trained = train_embedding_model(
-        in_memory(sample.array), labels, config, progress=progress,
-        state=_kept_state(file, identity) if file else None,
-        keep=(lambda state: _keep_state(file, identity, state)) if file else None,
-    )  # fmt: skip
+    training = EmbeddingTraining.of(in_memory(sample.array), _classes(sample.table, seed_labels), config)
+    trained = train(training, checkpoint=checkpoint, progress=progress)
     bundle = ModelBundle(trained.model.architecture, trained.model.weights)
     return EmbeddingRun(bundle, trained.losses.tolist(), trained.supervision)
 
@@ -101,25 +75,6 @@ def _classes(table: pl.DataFrame, seed_labels: pl.DataFrame | None) -> "np.ndarr
         return None
     numbers = {name: number for number, name in enumerate(labels.drop_nulls().unique().sort())}
     return labels.replace_strict(numbers, default=UNLABELLED, return_dtype=pl.Int64).to_numpy()
-
-
-def _keep_state(file: Path, identity: str, state: "TrainingState") -> None:
-    from plate_assets.learning.checkpoint import save_checkpoint
-
-    save_checkpoint(file, state.tensors, {"identity": identity, "step": state.step, "losses": state.losses.tolist()})
-
-
-def _kept_state(file: Path, identity: str) -> "TrainingState | None":
-    """The state in the file, None where there is none or it is of another sample or configuration."""
-    import numpy as np
-
-    from plate_assets.learning.checkpoint import load_checkpoint
-    from plate_assets.precipitation.embedding_training import TrainingState
-
-    kept = load_checkpoint(file)
-    if kept is None or kept[1].get("identity") != identity:
-        return None
-    return TrainingState(int(kept[1]["step"]), kept[0], np.array(kept[1]["losses"]))
 
 
 def embedding_of(bundle: ModelBundle) -> "EmbeddingModel":

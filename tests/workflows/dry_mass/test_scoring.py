@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.buoyant_mass import left_out, measured_lineages
 from plate_assets.dry_mass.forecaster import ForecasterError
-from plate_assets.dry_mass.forecaster_training import ForecasterConfig
+from plate_assets.dry_mass.model import ForecasterConfig
 from plate_assets.dry_mass.series import lineage_series
 from plate_assets.dry_mass.signs import SignRules
 from plate_assets.dry_mass.simulate import CultureSettings, simulate_culture

@@ -60,7 +60,7 @@ class ExperimentConfig(ForecasterConfig):
 
 def training_of(config: ForecasterConfig):
     """The science's own configuration of a training."""
-    from plate_assets.dry_mass.forecaster_training import ForecasterConfig as Training
+    from plate_assets.dry_mass.model import ForecasterConfig as Training
 
     return Training(
         features=tuple(config.features), padding=config.padding, parity=config.parity,  # pyright: ignore[reportArgumentType]

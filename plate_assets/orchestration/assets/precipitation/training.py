@@ -15,7 +15,7 @@ from plate_assets.orchestration.partitions import backbones
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
 from plate_assets.plates.tables import EXCLUSIONS
-from plate_assets.precipitation import tables
+from plate_assets.precipitation import model, tables
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.ledger import read_rows
@@ -89,11 +89,14 @@ def embedding_model(
     sampled = training_sample.table["acquisition"].unique().sort()
     platemaps = {key: stored_acquisition(storage, settings, key)[1] for key in sampled}
     trained = train_embedding(
-        training_sample, seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
-        trunk=config.trunk, iterations=config.iterations, dimensions=config.dimensions, input_px=config.input_px,
-        learning_rate=config.learning_rate, temperature=config.temperature,
-        positive_weight=config.positive_weight, seed=config.seed, checkpoint=storage.checkpoint("embedding_model"),
-        progress=logged_progress(context, "iterations"),
+        training_sample,
+        model.EmbeddingConfig(
+            trunk=config.trunk, iterations=config.iterations, embedding_size=config.dimensions, input_px=config.input_px,
+            learning_rate=config.learning_rate, tau=config.temperature, v=config.positive_weight, seed=config.seed,
+        ),
+        seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
+        checkpoint=storage.checkpoint("embedding_model.safetensors"),
+        progress=logged_progress(context, "hundreds of iterations"),
     )  # fmt: skip
     return dg.MaterializeResult(
         value=trained.bundle,
