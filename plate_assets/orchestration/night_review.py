@@ -1,107 +1,81 @@
 """What the night was, read from Dagster's instance and the tables: the input of the morning page.
 
-Belongs here: questions about runs, arrivals and calls since a time. Not here: how the page looks (`pages.morning`).
+Belongs here: questions about runs and arrivals since a time. Not here:
+what a science says (its `section`), how the page looks (`pages.morning`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 from dagster import DagsterEventType
 
 from plate_assets.orchestration.arrivals_ledger import read_ledger
-from plate_assets.orchestration.chains import SCHEMAS
+from plate_assets.orchestration.chains import Subject
 from plate_assets.orchestration.instance_state import IN_FLIGHT, PARTITION_TAG, made_since, materialised_acquisitions
-from plate_assets.orchestration.platform import Platform
-from plate_assets.orchestration.requests import due
-from plate_assets.orchestration.resources import Storage
+from plate_assets.orchestration.last_night import Night
+from plate_assets.orchestration.offers import Offer
+from plate_assets.orchestration.parts import Why
+from plate_assets.orchestration.requests import Due, due
 from plate_assets.orchestration.stored_plates import known_acquisition
 from plate_assets.plates.arrivals import Ledger
+from plate_assets.plates.tables import IMAGE_QUALITY
 from plate_assets.settings import Settings
-from plate_assets.storage.registry import ModelRegistry
 from plate_assets.storage.tables import read_table
-from plate_assets.workflows.night.morning import alarms_of, drifted_of, timelapse_of
 
 if TYPE_CHECKING:
-    from plate_assets.pages.morning import Arrival, Called, Failure, MorningInputs, Refused, Timelapse, Waiting
+    from plate_assets.pages.morning import Arrival, Failure, MorningInputs, Refused, Stale, Waiting
 
 REMEDY = "mend what the error names, then rematerialise the partition in the UI"
 
 
-def review_night(
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    registry: ModelRegistry,
-    since: datetime,
-    until: datetime,
-) -> "MorningInputs":
-    """Everything that happened between two times, and what still waits."""
+def review_night(night: Night, offers: Sequence[Offer]) -> "MorningInputs":
+    """Everything that happened in the night, what each science says of it, and what still waits."""
     from plate_assets.pages.morning import MorningInputs
 
-    settings, storage = platform.settings, platform.storage
-    ledger = read_ledger(storage)
-    scored = made_since(instance, "plate_report", since)
-    tested = _stored_tables(storage, "drift_tests", made_since(instance, "drift_tests", since))
-    discoveries = _stored_table(storage, "drift_discoveries")
+    instance, settings, ledger, present = night.instance, night.settings, read_ledger(night.storage), night.platform.present()
+    found = {subject: due(night.platform, subject, instance, present) for subject in night.platform.subjects}
+    said = [offer.section(night) for offer in offers]
     return MorningInputs(
-        since=since,
-        until=until,
-        champion=registry.champion(),
-        arrived=[_arrival(storage, key) for key in made_since(instance, "acquisition", since)],
-        scored=len(scored),
-        called=[call for key in scored for call in _called(storage, key)],
-        failed=list(failures(instance, settings, since)),
+        since=night.since,
+        until=night.until,
+        models={kind.noun: present.model(kind) for offer in offers for kind in offer.kinds},
+        sections=[section for section in said if section is not None],
+        arrived=[_arrival(night, key) for key in made_since(instance, "acquisition", night.since)],
+        failed=[*failures(instance, settings, night.since), *unreadable(found)],
         waiting=[*waiting_folders(ledger, materialised_acquisitions(instance)), *queued_runs(instance)],
         refused=list(refused_folders(ledger)),
-        stale=[work.partition for subject in platform.subjects for work in due(platform, subject, instance).work],
-        timelapses=[_timelapse(storage, key) for key in made_since(instance, "cell_anomalies", since)],
-        alarms=alarms_of(_stored_table(storage, "drift_episodes"), _stored_table(storage, "labelling_batch")),
-        drifted=drifted_of(tested, discoveries, settings.drift_action == "block"),
-        watched=tested.height,
-        note=next(iter(discoveries.filter(pl.col("acquisition").is_in(tested["acquisition"].implode()))["note"]), ""),
+        stale=list(stale(found)),
         links={"Dagster": settings.ui_url},
     )
 
 
-def _arrival(storage: Storage, key: str) -> "Arrival":
+def _arrival(night: Night, key: str) -> "Arrival":
     from plate_assets.workflows.night.morning import arrival_of
 
-    path = storage.table("image_quality", key)
-    quality = read_table(path, SCHEMAS["image_quality"]) if path.exists() else None
-    return arrival_of(known_acquisition(storage, key).acquisition, quality, report=_report(storage, key))
+    path = night.storage.table("image_quality", key)
+    quality = read_table(path, IMAGE_QUALITY) if path.exists() else None
+    return arrival_of(known_acquisition(night.storage, key).acquisition, quality, report=night.report("plate_report", key))
 
 
-def _called(storage: Storage, key: str) -> "list[Called]":
-    from plate_assets.workflows.night.morning import called_of
+def stale(found: dict[Subject, Due]) -> "Iterator[Stale]":
+    """Results that rest on what holds no more, with the reasons; what was not made yet waits, and is not stale."""
+    from plate_assets.pages.morning import Stale
 
-    onset_path = storage.table("precipitation_onset")
-    onset = read_table(onset_path, SCHEMAS["precipitation_onset"]) if onset_path.exists() else None
-    calls = read_table(storage.table("quadruplet_calls", key), SCHEMAS["quadruplet_calls"])
-    return called_of(key, calls, onset, _report(storage, key))
-
-
-def _timelapse(storage: Storage, key: str) -> "Timelapse":
-    cells = read_table(storage.table("cell_anomalies", key), SCHEMAS["cell_anomalies"])
-    made = (storage.report("timelapse_report", key) / "report.html").exists()
-    return timelapse_of(key, cells, f"../timelapse_report/{key}/report.html" if made else "")
+    for each in found.values():
+        for work in each.work:
+            if any(reason.why is not Why.MISSING for reason in work.reasons):
+                yield Stale(work.partition, work.reason)
 
 
-def _stored_table(storage: Storage, asset: str) -> pl.DataFrame:
-    """The table of an asset that has no partitions; empty where it was not made yet."""
-    path = storage.table(asset)
-    return read_table(path, SCHEMAS[asset]) if path.exists() else SCHEMAS[asset].empty()
+def unreadable(found: dict[Subject, Due]) -> "Iterator[Failure]":
+    """What could not be looked at: it stopped nothing else."""
+    from plate_assets.pages.morning import Failure
 
-
-def _stored_tables(storage: Storage, asset: str, keys: list[str]) -> pl.DataFrame:
-    made = [read_table(storage.table(asset, key), SCHEMAS[asset]) for key in keys if storage.table(asset, key).exists()]
-    return pl.concat([SCHEMAS[asset].empty(), *made])
-
-
-def _report(storage: Storage, key: str) -> str:
-    """The report's address as seen from the morning page, which lies in a folder beside it; empty where there is none."""
-    return f"../plate_report/{key}/report.html" if (storage.report("plate_report", key) / "report.html").exists() else ""
+    for subject, each in found.items():
+        for key, error in each.unreadable.items():
+            yield Failure(key, f"look at {subject.words}s", error, REMEDY)
 
 
 def failures(instance: dg.DagsterInstance, settings: Settings, since: datetime) -> "Iterator[Failure]":

@@ -17,8 +17,8 @@ from plate_assets.storage.model_kinds import ModelKind
 
 if TYPE_CHECKING:
     from plate_assets.orchestration.arrivals import LookAtArrivals
-    from plate_assets.orchestration.night_review import Night
-    from plate_assets.pages.morning import Section
+    from plate_assets.orchestration.last_night import Night
+    from plate_assets.pages.sections import Section
 
 Answer = tuple[bool, str]  # whether all is well, and what is said
 
@@ -39,13 +39,13 @@ def _no_section(_: "Night") -> "Section | None":
 class Offer:
     """What one science gives to the platform.
 
-    assets: modules with its assets; chains: what the night makes; kinds: its kinds of model; jobs: for people; checks: on its
-    tables; questions: of the doctor; section: its part of the morning page; made_each_morning: assets that the page's job makes
-    before it; told_in_the_morning: partitioned ones that it tells of; arrivals: the look at what arrives, for subjects
-    of its own.
+    assets: modules with its assets, by default the one that holds the offer; chains: what the night makes; kinds: its kinds of
+    model; jobs: for people; checks: on its tables; questions: of the doctor; section: its part of the morning page;
+    made_each_morning: assets that the page's job makes before it; told_in_the_morning: partitioned ones that the page tells of;
+    arrivals: the look at what arrives, for subjects of its own.
     """
 
-    assets: tuple[ModuleType, ...]
+    assets: tuple[ModuleType, ...] = ()
     chains: tuple[Chain, ...] = ()
     kinds: tuple[ModelKind, ...] = ()
     jobs: tuple[dg.JobDefinition | object, ...] = ()

@@ -7,7 +7,7 @@ By convention a science stands in four places: its room `plate_assets/NAME/` wit
 `orchestration/assets/NAME`, whose `OFFER` says what it declares, its commands in `cli/NAME.py`, and its line here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ class Science:
     def offer(self) -> "Offer":
         """What it declares to the platform: assets, chains, kinds of model, jobs, checks, questions, its part of the
         morning."""
-        return import_module(f"{self.package}.orchestration.assets.{self.name}").OFFER
+        module = import_module(f"{self.package}.orchestration.assets.{self.name}")
+        return module.OFFER if module.OFFER.assets else replace(module.OFFER, assets=(module,))
 
     def commands(self) -> "ModuleType":
         """The module whose import adds its commands to `plate-assets`."""

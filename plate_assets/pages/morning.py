@@ -1,19 +1,20 @@
 """The morning page: what the night brought, on one page that a phone can read, and in a few lines for a message.
 
-Belongs here: what the page says and in which order. Not here: where it is learnt from (`orchestration`), how the message is
-sent (`workflows.night.notify`), the page of one plate (`report`).
+Belongs here: what the page says whatever the sciences are, and where their sections stand. Not here: a science's section
+(`workflows`), where all is learnt from (`orchestration`), how the message is sent (`workflows.night.notify`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from markupsafe import Markup
 
 from plate_assets.pages.document import content_security_policy, environment, look, source
+from plate_assets.pages.sections import Section, counted
 
 PACKAGE = "plate_assets.pages"
-SHORT_LINES = 8  # conditions and failures named in the short text; the rest is counted
+SHORT_LINES = 8  # lines of one section, and of what needs a person, in the short text; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -33,27 +34,10 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Called:
-    """A condition that was called in the night. onset: the first time point that was called, empty where it is not known."""
-
-    acquisition_id: str
-    plate: str
-    timepoint: str
-    group: str
-    condition: str | None
-    score: float | None
-    anomaly_score: float | None = None
-    threshold: float | None = None
-    onset: str = ""
-    reasons: str = ""
-    report: str = ""
-
-
-@dataclass(frozen=True)
 class Failure:
     """What failed, why, and what to do about it."""
 
-    acquisition_id: str
+    name: str
     step: str
     why: str
     remedy: str
@@ -62,9 +46,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A folder or plate that is not done: incomplete, settling, or queued."""
+    """What is not done: incomplete, settling, or queued."""
 
-    acquisition_id: str
+    name: str
     why: str
     since: datetime | None = None
 
@@ -73,136 +57,66 @@ class Waiting:
 class Refused:
     """New bytes under a known name, or a folder that cannot be let in."""
 
-    acquisition_id: str
+    name: str
     why: str
     remedy: str
 
 
 @dataclass(frozen=True)
-class Rescored:
-    """A plate that another model scored before. n_changed: conditions whose call changed, None where it is not known."""
-
-    acquisition_id: str
-    old_model: str
-    new_model: str
-    n_changed: int | None = None
-    report: str = ""
-
-
-@dataclass(frozen=True)
-class Timelapse:
-    """A time-lapse that was judged in the night. worst: its most abnormal cells in words."""
+class Stale:
+    """Results that rest on what holds no more, and are taken up next night. why: `λ was 0.01, is 0.05`."""
 
     name: str
-    n_paths: int
-    n_scored: int
-    n_abnormal: int
-    n_acquisition: int = 0  # abnormal ones that the microscope may be the cause of
-    worst: str = ""
-    report: str = ""
-
-
-@dataclass(frozen=True)
-class Drifted:
-    """An acquisition that drifted. named: also where the night's tests are judged together."""
-
-    acquisition_id: str
-    p_value: float | None
-    effect: float | None
-    named: bool
-    why: str = ""
-    withheld: bool = False  # whether its calls were
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """A line of acquisitions whose alarm is open: since when, and how many tiles wait for a person."""
-
-    line: str
-    since: datetime
-    opened_by: str
-    alarms: int
-    to_label: int = 0
+    why: str
 
 
 @dataclass(frozen=True)
 class MorningInputs:
-    """One night. champion is the model in force, None where none is; stale are plates that still wait for it.
-
-    watched: acquisitions that were tested for drift; note: what their tests could not have found.
-    """
+    """One night. models: of each kind of model its version in force, None where none is."""
 
     since: datetime
     until: datetime
-    champion: str | None
+    models: Mapping[str, str | None] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
     arrived: Sequence[Arrival] = ()
-    scored: int = 0
-    called: Sequence[Called] = ()
     failed: Sequence[Failure] = ()
     waiting: Sequence[Waiting] = ()
     refused: Sequence[Refused] = ()
-    rescored: Sequence[Rescored] = ()
-    stale: Sequence[str] = ()
-    timelapses: Sequence[Timelapse] = ()
-    alarms: Sequence[Alarm] = ()
-    drifted: Sequence[Drifted] = ()
-    watched: int = 0
-    note: str = ""
+    stale: Sequence[Stale] = ()
     links: Mapping[str, str] = field(default_factory=dict)
 
-    def called_by_plate(self) -> list[tuple[str, list[Called]]]:
-        """The called conditions of each acquisition, the highest score first; acquisitions in the order given."""
-        plates: dict[str, list[Called]] = {}
-        for call in self.called:
-            plates.setdefault(call.acquisition_id, []).append(call)
-        return [(name, sorted(calls, key=_high_first)) for name, calls in plates.items()]
+    @property
+    def in_order(self) -> list[Section]:
+        """The sections, those that need a person first, else in the order in which they were handed in."""
+        return sorted(self.sections, key=lambda section: not section.urgent)
 
     @property
     def quiet(self) -> bool:
         """True where nothing happened and nothing needs a person."""
-        return not any(
-            (
-                self.arrived,
-                self.scored,
-                self.called,
-                self.failed,
-                self.waiting,
-                self.refused,
-                self.rescored,
-                self.stale,
-                self.timelapses,
-                self.alarms,
-                self.drifted,
-            )
-        )
+        happened = (self.arrived, self.failed, self.waiting, self.refused, self.stale)
+        return not any(happened) and not any(section.eventful for section in self.sections)
 
+    def stale_by_reason(self) -> list[tuple[str, list[str]]]:
+        """What is stale for each reason, the most frequent reason first."""
+        reasons: dict[str, list[str]] = {}
+        for item in self.stale:
+            reasons.setdefault(item.why, []).append(item.name)
+        return sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0]))
 
-def _high_first(call: Called) -> tuple[float, str]:
-    return (-call.score if call.score is not None else float("inf"), call.group)
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 plate`, `2 plates`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    def fields(self) -> dict[str, int]:
+        """Counts for whoever reads the message by machine."""
+        own = {name: len(getattr(self, name)) for name in ("arrived", "failed", "waiting", "refused", "stale")}
+        return own | {name: number for section in self.sections for name, number in section.fields.items()}
 
 
 def headline(inputs: MorningInputs) -> str:
     """The night in one sentence."""
     if inputs.quiet:
         return "A quiet night: nothing arrived, nothing failed, nothing waits."
-    plates = len({call.acquisition_id for call in inputs.called})
-    found = (
-        f"{counted(len(inputs.called), 'condition')} called on {counted(plates, 'plate')}"
-        if inputs.called
-        else "No condition called"
-    )
-    parts = [found, f"{counted(len(inputs.arrived), 'plate')} arrived", f"{inputs.scored} scored"]
-    parts += [f"{len(inputs.failed)} failed"] * bool(inputs.failed) + [f"{len(inputs.refused)} refused"] * bool(inputs.refused)
-    cells = sum(timelapse.n_abnormal for timelapse in inputs.timelapses)
-    parts += [f"{counted(cells, 'abnormal cell')} in {counted(len(inputs.timelapses), 'timelapse')}"] * bool(inputs.timelapses)
-    parts += [f"{counted(len(inputs.alarms), 'line')} drifting"] * bool(inputs.alarms)
-    parts += [f"{counted(len(inputs.drifted), 'plate')} drifted"] * bool(inputs.drifted)
-    parts += [f"{len(inputs.waiting)} waiting"] * bool(inputs.waiting) + [f"{len(inputs.stale)} stale"] * bool(inputs.stale)
+    parts = [phrase for section in inputs.sections for phrase in section.headline]
+    parts.append(f"{counted(len(inputs.arrived), 'plate')} arrived")
+    for name in ("failed", "refused", "waiting", "stale"):
+        parts += [f"{len(getattr(inputs, name))} {name}"] * bool(getattr(inputs, name))
     return ", ".join(parts) + "."
 
 
@@ -218,23 +132,18 @@ def render_morning(inputs: MorningInputs) -> str:
 def morning_text(inputs: MorningInputs, page: str = "") -> str:
     """The night in short, as plain text for a message. page: address of the morning page, put at the end where given."""
     lines = [f"Night to {inputs.until:%Y-%m-%d %H:%M}: {headline(inputs)}"]
-    called = [call for _, calls in inputs.called_by_plate() for call in calls]
-    lines += [
-        f"• {call.plate} {call.timepoint} {call.group} {call.condition or ''}".rstrip()
-        + (f" (since {call.onset})" if call.onset else "")
-        for call in called[:SHORT_LINES]
-    ]
-    lines += [f"  and {len(called) - SHORT_LINES} more"] * (len(called) > SHORT_LINES)
-    lines += [f"≈ {a.line} drifts since {a.since:%Y-%m-%d %H:%M}, {a.to_label} tiles to label" for a in inputs.alarms]
-    lines += [f"≈ {d.acquisition_id} drifted{', calls withheld' if d.withheld else ''}" for d in inputs.drifted[:SHORT_LINES]]
-    lines += [
-        f"• {timelapse.name}: {counted(timelapse.n_abnormal, 'abnormal cell')}"
-        for timelapse in inputs.timelapses
-        if timelapse.n_abnormal
-    ][:SHORT_LINES]
-    troubles = [f"✗ {f.acquisition_id}, {f.step}: {f.why} → {f.remedy}" for f in inputs.failed]
-    troubles += [f"✗ {r.acquisition_id} refused: {r.why} → {r.remedy}" for r in inputs.refused]
-    lines += [" ".join(line.split())[:300] for line in troubles[:SHORT_LINES]]
-    lines += [f"  and {len(troubles) - SHORT_LINES} more that need a look"] * (len(troubles) > SHORT_LINES)
-    lines.append(f"Model in force: {inputs.champion or 'none: promote one, nothing is scored until then'}")
+    for section in inputs.in_order:
+        lines += shortened(section.lines, "more")
+    troubles = [f"✗ {item.name}, {item.step}: {item.why} → {item.remedy}" for item in inputs.failed]
+    troubles += [f"✗ {item.name} refused: {item.why} → {item.remedy}" for item in inputs.refused]
+    lines += shortened(troubles, "more that need a look")
+    lines += shortened([f"↻ {counted(len(names), 'result')} stale: {why}" for why, names in inputs.stale_by_reason()], "more")
+    for noun, version in inputs.models.items():
+        lines.append(f"{noun.capitalize()} in force: {version or 'none: promote one, nothing is judged until then'}")
     return "\n".join([*lines, page] if page else lines)
+
+
+def shortened(lines: Sequence[str], rest: str) -> Iterable[str]:
+    """The first lines, each on one line and cut where it is long; how many more there are."""
+    short = [" ".join(line.split())[:300] for line in lines[:SHORT_LINES]]
+    return [*short, f"  and {len(lines) - SHORT_LINES} {rest}"] if len(lines) > SHORT_LINES else short

@@ -6,13 +6,16 @@ Belongs here: the asset and its job, made from what the sciences offer. Not here
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
+from upath import UPath
 
 from plate_assets.orchestration.offers import Offer
 from plate_assets.orchestration.platform import Platform
-from plate_assets.settings import Settings
-from plate_assets.storage.registry import ModelRegistry
+
+if TYPE_CHECKING:
+    from plate_assets.pages.morning import MorningInputs
 
 
 class MorningConfig(dg.Config):
@@ -36,41 +39,32 @@ def make_morning_page(offers: Sequence[Offer]) -> dg.AssetsDefinition:
 
     @dg.asset(deps=told, group_name="morning", kinds={"html"})
     def morning_page(
-        context: dg.AssetExecutionContext,
-        config: MorningConfig,
-        settings: dg.ResourceParam[Settings],
-        registry: dg.ResourceParam[ModelRegistry],
-        platform: dg.ResourceParam[Platform],
+        context: dg.AssetExecutionContext, config: MorningConfig, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
-        """What arrived, what was called, what failed and why, what waits: one page, and in short to the webhook."""
+        """What arrived, what each science found, what failed and why, what waits: one page, and in short to the webhook."""
+        from plate_assets.orchestration.last_night import Night
         from plate_assets.orchestration.night_review import review_night
-        from plate_assets.workflows.night.morning import tell_webhook, write_morning
-        from plate_assets.workflows.night.notify import NotifyError
+        from plate_assets.workflows.night.morning import write_morning
 
         until = datetime.now(UTC)
-        night = review_night(context.instance, platform, registry, until - timedelta(hours=config.hours), until)
-        page = write_morning(night, platform.storage.morning_page)
-        told = "no webhook is set"
-        if url := settings.webhook_url.get_secret_value():
-            try:
-                tell_webhook(night, url, str(page))
-                told = "told"
-            except NotifyError as error:  # the page is written: a silent webhook must not fail the morning
-                context.log.warning(str(error))
-                told = str(error)
-        return dg.MaterializeResult(
-            metadata={
-                "page": dg.MetadataValue.path(str(page)),
-                "arrived": len(night.arrived),
-                "called": len(night.called),
-                "abnormal cells": sum(timelapse.n_abnormal for timelapse in night.timelapses),
-                "drifting lines": len(night.alarms),
-                "drifted": len(night.drifted),
-                "failed": len(night.failed),
-                "waiting": len(night.waiting),
-                "refused": len(night.refused),
-                "webhook": told,
-            }
-        )
+        found = review_night(Night(context.instance, platform, until - timedelta(hours=config.hours), until), offers)
+        page = write_morning(found, platform.storage.morning_page)
+        told = tell(found, platform.settings.webhook_url.get_secret_value(), page)
+        return dg.MaterializeResult(metadata={"page": dg.MetadataValue.path(str(page)), **found.fields(), "webhook": told})
 
     return morning_page
+
+
+def tell(found: "MorningInputs", url: str, page: UPath) -> str:
+    """Tell the webhook, where one is set; what came of it. The page is written: a silent webhook must not fail the morning."""
+    from plate_assets.workflows.night.morning import tell_webhook
+    from plate_assets.workflows.night.notify import NotifyError
+
+    if not url:
+        return "no webhook is set"
+    try:
+        tell_webhook(found, url, str(page))
+    except NotifyError as error:
+        dg.get_dagster_logger().warning(str(error))
+        return str(error)
+    return "told"

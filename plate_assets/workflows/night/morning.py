@@ -15,7 +15,7 @@ from upath import UPath
 from plate_assets.plates.acquisition import Acquisition
 
 if TYPE_CHECKING:
-    from plate_assets.pages.morning import Alarm, Arrival, Called, Drifted, MorningInputs, Rescored, Timelapse
+    from plate_assets.pages.morning import Arrival, MorningInputs
 
 
 def arrival_of(
@@ -42,89 +42,6 @@ def arrival_of(
     )
 
 
-def called_of(acquisition_id: str, calls: pl.DataFrame, onset: pl.DataFrame | None = None, report: str = "") -> "list[Called]":
-    """The called conditions of a plate (QUADRUPLET_CALLS), each with its first called time point (ONSET)."""
-    from plate_assets.pages.morning import Called
-
-    first: dict[tuple[str, str], str] = {}
-    if onset is not None:
-        known = onset.filter(pl.col("onset").is_not_null()).select("Metadata_Plate", "Metadata_Quadruplet", "onset")
-        first = {(plate, group): when for plate, group, when in known.iter_rows()}
-    return [
-        Called(
-            acquisition_id=acquisition_id,
-            plate=row["Metadata_Plate"],
-            timepoint=row["Metadata_Timepoint"],
-            group=row["Metadata_Quadruplet"],
-            condition=row["condition"],
-            score=row["score"],
-            anomaly_score=row["anomaly_score"],
-            threshold=row["threshold"],
-            onset=first.get((row["Metadata_Plate"], row["Metadata_Quadruplet"]), ""),
-            reasons=row["reasons"],
-            report=report,
-        )
-        for row in calls.filter(pl.col("call").fill_null(False)).iter_rows(named=True)
-    ]
-
-
-def rescored_of(acquisition_id: str, before: pl.DataFrame, after: pl.DataFrame, report: str = "") -> "Rescored | None":
-    """What a new model changed on a plate, from its calls before and after; None where the same model made both."""
-    from plate_assets.pages.morning import Rescored
-
-    old, new = (", ".join(table["model_version"].unique().sort().to_list()) for table in (before, after))
-    if old == new:
-        return None
-    both = after.join(before.select("Metadata_Quadruplet", earlier="call"), on="Metadata_Quadruplet", how="left")
-    changed = both.select((~pl.col("call").eq_missing(pl.col("earlier"))).sum()).item()
-    return Rescored(acquisition_id, old, new, int(changed), report)
-
-
-def timelapse_of(name: str, cells: pl.DataFrame, report: str = "") -> "Timelapse":
-    """The line of a time-lapse, from its CELL_ANOMALIES."""
-    from plate_assets.pages.morning import Timelapse
-
-    flagged = cells.filter(pl.col("abnormal").fill_null(False)).sort("score", descending=True, nulls_last=True)
-    rows = flagged.select("path_id", "first_abnormal_h", "evidence").head(3).iter_rows()
-    worst = [
-        f"path {path}{f' since {since:.0f} h' if since is not None else ''}{f' ({evidence})' if evidence else ''}"
-        for path, since, evidence in rows
-    ]
-    return Timelapse(
-        name=name,
-        n_paths=cells.height,
-        n_scored=cells["score"].count(),
-        n_abnormal=flagged.height,
-        n_acquisition=flagged.filter(pl.col("cause") == "acquisition").height,
-        worst="; ".join(worst),
-        report=report,
-    )
-
-
-def alarms_of(episodes: pl.DataFrame, batch: pl.DataFrame) -> "list[Alarm]":
-    """The open episodes of DRIFT_EPISODES, each with how many tiles of LABELLING_BATCH are its."""
-    from plate_assets.pages.morning import Alarm
-
-    waiting = batch.group_by("line", "episode").len("to_label")
-    still = episodes.filter(pl.col("closed_at").is_null()).join(waiting, on=["line", "episode"], how="left").sort("opened_at")
-    return [
-        Alarm(row["line"], row["opened_at"], row["opened_by"], row["alarms"], row["to_label"] or 0)
-        for row in still.iter_rows(named=True)
-    ]
-
-
-def drifted_of(tests: pl.DataFrame, discoveries: pl.DataFrame, withheld: bool) -> "list[Drifted]":
-    """The acquisitions of DRIFT_TESTS that drifted, the clearest first; discoveries: DRIFT_DISCOVERIES of the night."""
-    from plate_assets.pages.morning import Drifted
-
-    named = set(discoveries.filter(pl.col("named"))["acquisition"])
-    drifted = tests.filter(pl.col("decision") == "drift").sort("p_value", "effect", descending=[False, True])
-    return [
-        Drifted(row["acquisition"], row["p_value"], row["effect"], row["acquisition"] in named, row["reasons"], withheld)
-        for row in drifted.iter_rows(named=True)
-    ]
-
-
 def write_morning(inputs: "MorningInputs", folder: str | Path | UPath) -> UPath:
     """Write `morning.html`, and the same under the night's date; both whole or not at all. Returns the first."""
     from plate_assets.pages.morning import render_morning
@@ -142,8 +59,4 @@ def tell_webhook(inputs: "MorningInputs", url: str, page: str = "") -> None:
     from plate_assets.pages.morning import morning_text
     from plate_assets.workflows.night.notify import post_to_webhook
 
-    counted = (
-        "arrived", "called", "failed", "waiting", "refused", "rescored", "stale", "timelapses", "alarms", "drifted",
-    )  # fmt: skip
-    counts = {name: len(getattr(inputs, name)) for name in counted}
-    post_to_webhook(url, morning_text(inputs, page), {**counts, "scored": inputs.scored, "champion": inputs.champion})
+    post_to_webhook(url, morning_text(inputs, page), {**inputs.fields(), "models": dict(inputs.models)})

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from plate_assets.orchestration.assets.drift import acquisitions, checks, lines, stability
+from plate_assets.orchestration.assets.drift.morning import section
 from plate_assets.orchestration.offers import Offer
 
 JOBS = (
@@ -32,4 +33,5 @@ OFFER = Offer(
     jobs=JOBS,
     checks=checks.make_checks,
     made_each_morning=("drift_discoveries", "drift_monitor", "drift_episodes", "labelling_batch"),
+    section=section,
 )

@@ -4,6 +4,7 @@ import dagster as dg
 
 from plate_assets.orchestration.assets.dry_mass import checks, decisions, judging, measuring
 from plate_assets.orchestration.assets.dry_mass.doctor import questions
+from plate_assets.orchestration.assets.dry_mass.morning import section
 from plate_assets.orchestration.offers import Offer
 from plate_assets.storage.model_kinds import FORECASTER
 
@@ -31,4 +32,5 @@ OFFER = Offer(
     questions=questions,
     arrivals={measuring.TIMELAPSES: measuring.look_at_timelapses},
     told_in_the_morning=("cell_anomalies",),
+    section=section,
 )

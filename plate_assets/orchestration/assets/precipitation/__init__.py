@@ -5,6 +5,7 @@ import dagster as dg
 
 from plate_assets.orchestration.assets.precipitation import checks, decisions, scoring, training
 from plate_assets.orchestration.assets.precipitation.doctor import questions
+from plate_assets.orchestration.assets.precipitation.morning import section
 from plate_assets.orchestration.offers import Offer
 from plate_assets.storage.model_kinds import DETECTOR
 
@@ -40,4 +41,5 @@ OFFER = Offer(
     questions=questions,
     made_each_morning=("precipitation_onset",),
     told_in_the_morning=("plate_report",),
+    section=section,
 )
