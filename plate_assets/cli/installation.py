@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from plate_assets.cli.console import console_beside
 from plate_assets.cli.shell import app, mendable
 
 PANEL = "The installation"
@@ -29,10 +30,17 @@ def demo(
     background: Annotated[Path | None, typer.Option(help="Folder of real images that serve as cells.")] = None,
 ) -> None:
     """From nothing to a scored plate: simulate, run the nightly job through Dagster, train, label, promote, score, report."""
-    from plate_assets.definitions import build_definitions
-    from plate_assets.orchestration.demo import run_demo
+    from plate_assets.orchestration.demo import prepare_home, run_demo
     from plate_assets.settings import Settings
 
     with mendable():
         settings = Settings()
-        run_demo(build_definitions(settings), settings, quadruplets, seed, background, say=typer.echo)
+        prepare_home(settings)
+    log = settings.home.resolve() / "demo.log"
+    typer.echo(f"all that happens is logged in {log}")
+    with console_beside(log) as console:
+        from plate_assets.definitions import build_definitions  # its warnings are for the log, too
+
+        run_demo(
+            build_definitions(settings), settings, quadruplets, seed, background, say=console.say, progress=console.progress
+        )

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from plate_assets import __version__
+from plate_assets.cli.console import bar
 from plate_assets.progress import Progress
 
 app = typer.Typer(
@@ -45,13 +46,13 @@ def mendable() -> Iterator[None]:
 
 
 def progress(name: str) -> Progress:
-    """A progress line on standard error that rewrites itself, or one line at each tenth where no person watches."""
+    """A bar on standard error that rewrites itself, or one line at each tenth where no person watches."""
     shown = [-1]
 
     def report(done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
         if sys.stderr.isatty():
-            typer.echo(f"\r{name}: {done} of {total}", nl=done >= total, err=True)
+            typer.echo(f"\r{bar(done, total, name)}", nl=done >= total, err=True)
         elif tenth > shown[0]:
             shown[0] = tenth
             typer.echo(f"{name}: {done} of {total}", err=True)

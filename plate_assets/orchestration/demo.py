@@ -7,6 +7,7 @@ short cut, it only plays the microscope, the expert and the reviewer, who answer
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,12 +16,17 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.orchestration.decision_events import tell_dagster
+from plate_assets.orchestration.metadata import progress_in
 from plate_assets.orchestration.night import Work
 from plate_assets.orchestration.platform import Platform
 from plate_assets.orchestration.requests import due, request_of
 from plate_assets.orchestration.resources import Storage, registry_of, storage_of
+from plate_assets.precipitation.tables import COMPARISON, QUADRUPLET_CALLS
+from plate_assets.progress import ProgressOf
 from plate_assets.settings import Settings
 from plate_assets.storage.model_kinds import FORECASTER
+from plate_assets.storage.tables import read_table
+from plate_assets.workflows.precipitation.calls import BASELINE
 
 TRAINING, EVALUATION = 2, 2  # plates to learn from; plates to judge by; one more is tonight's
 TIMEPOINTS_H = (24.0, 96.0)
@@ -30,14 +36,22 @@ SAY = Callable[[str], None]
 
 
 def run_demo(
-    definitions: dg.Definitions, settings: Settings, quadruplets: int, seed: int, background: Path | None, say: SAY
+    definitions: dg.Definitions,
+    settings: Settings,
+    quadruplets: int,
+    seed: int,
+    background: Path | None,
+    say: SAY,
+    progress: ProgressOf,
 ) -> None:
-    """Play a laboratory's first days on simulated plates; leaves everything in the platform's home for `make ui`."""
+    """Play a laboratory's first days on simulated plates in a home that is prepared; leaves everything there for `make ui`.
+
+    say: a line about what happened. progress: how far the step under way is.
+    """
     began = time.monotonic()
-    prepare_home(settings)
     storage, registry = storage_of(settings), registry_of(settings)
     with dg.DagsterInstance.get() as instance:
-        player = Player(definitions, settings, storage, instance, say, began)
+        player = Player(definitions, settings, storage, instance, say, progress, began)
         truth = player.simulate(quadruplets, seed, background)
         plates = sorted(truth["Metadata_Plate"].unique())
         player.arrivals()
@@ -50,21 +64,58 @@ def run_demo(
         })  # fmt: skip
         player.name_clusters()
         player.job("labelled", {})
-        budget = {"epochs": 20, "tiles_per_epoch": 600, "seconds": 90.0, "input_px": 112, "seed": seed}
+        # Epochs end it, not the clock: a slower machine gets the same detector.
+        budget = {"epochs": 6, "tiles_per_epoch": 600, "input_px": 112, "seed": seed}
         player.job("train_precipitation", {"precipitation_detector": budget}, "cnn27")
         player.job("compare_detectors", {})
         champion = registry.promote(registry.require_challenger(), "demo", "the demo's reviewer accepts the only challenger")
         tell_dagster("precipitation_champion", champion, {"author": "demo"})
-        say(f"promoted {champion}")
+        player.say(f"promoted {champion}")
         player.night("scores, calls and reports")
         timelapse = player.timelapses(seed)
         player.job("morning", {})
-        last = storage.report("plate_report", player.acquisitions(plates[-1:])[-1])
         say(f"done in {time.monotonic() - began:.0f} s")
-        say(f"tonight's plate: {last / 'report.html'}")
-        say(f"a time-lapse of cells:  {timelapse}")
-        say(f"morning page:    {storage.morning_page / 'morning.html'}")
-        say(f"open the UI with `make ui`, then {settings.ui_url}")
+        for line in summary(storage, truth, player.acquisitions(plates[-1:])[-1], timelapse, settings.ui_url):
+            say(line)
+
+
+def summary(storage: Storage, truth: pl.DataFrame, acquisition: str, timelapse: UPath, ui_url: str) -> list[str]:
+    """What came of it, in a few lines: the calls on an acquisition, how well the detector tells, where to look."""
+    calls = read_table(storage.table("quadruplet_calls", acquisition), QUADRUPLET_CALLS)
+    compared = read_table(storage.table("detector_comparison"), COMPARISON)
+    return [
+        f"called           {called_conditions(calls, truth)}",
+        f"AUC              {told_apart(compared)}",
+        f"tonight's plate  {storage.report('plate_report', acquisition) / 'report.html'}",
+        f"a time-lapse     {timelapse}",
+        f"morning page     {storage.morning_page / 'morning.html'}",
+        f"open all of it   make ui, then {ui_url}",
+    ]
+
+
+def called_conditions(calls: pl.DataFrame, truth: pl.DataFrame) -> str:
+    """Which conditions of one acquisition are called, and how many of the calls are as the truth has it.
+
+    calls: QUADRUPLET_CALLS. truth: of all acquisitions, `precipitated` of each condition.
+    """
+    keys = ["Metadata_Plate", "Metadata_Timepoint", "Metadata_Quadruplet"]
+    right = calls.join(truth, on=keys).filter(pl.col("call") == pl.col("precipitated")).height
+    called = calls.filter("call").sort("anomaly_score", descending=True)["Metadata_Quadruplet"]
+    return f"{called.len()} of {calls.height} conditions{': ' * (called.len() > 0)}{', '.join(called)}; {right} as in the simulator's truth"
+
+
+def told_apart(compared: pl.DataFrame) -> str:
+    """AUC of the best detector, with its interval, beside the baseline's. compared: COMPARISON."""
+    ranked = compared.filter(pl.col("method") == "one_sided").drop_nulls("auc").sort("auc", descending=True)
+    detectors = ranked.filter(pl.col("detector") != BASELINE)
+    if detectors.is_empty():
+        return "unknown: the labelled conditions are all of one class"
+    best = detectors.row(0, named=True)
+    baseline = ranked.filter(pl.col("detector") == BASELINE)["auc"].item()
+    return (
+        f"{best['auc']:.2f} [{best['auc_low']:.2f}, {best['auc_high']:.2f}] by {best['detector']}, {baseline:.2f} by contrast "
+        f"alone, on {best['n_quadruplets']} conditions of plates that no detector learnt from"
+    )
 
 
 def prepare_home(settings: Settings) -> None:
@@ -91,11 +142,12 @@ class Player:
         storage: Storage,
         instance: dg.DagsterInstance,
         say: SAY,
+        progress: ProgressOf,
         began: float,
     ):
         self.settings, self.storage, self.instance, self.began = settings, storage, instance, began
         self.definitions = definitions
-        self._say = say
+        self._say, self._progress = say, progress
 
     def say(self, text: str) -> None:
         self._say(f"[{time.monotonic() - self.began:4.0f} s] {text}")
@@ -117,6 +169,7 @@ class Player:
                 precipitating=PRECIPITATING,
                 background=background,
             ),
+            self._progress("wells drawn"),
         )
         arrivals, platemaps = Path(self.settings.arrivals_root), Path(self.settings.platemaps_root)
         arrivals.mkdir(parents=True, exist_ok=True)
@@ -201,11 +254,10 @@ class Player:
         names = names_from_truth(clusters, self.settings.home.resolve() / "simulated" / "truth" / "tiles.csv")
         version = name_clusters(clusters, self.storage.cluster_labels, names, "simulator's truth")
         tell_dagster("cluster_labels", version, {"author": "simulator's truth", "clusters named": len(names)})
-        self.say(
-            cluster_overview(
-                clusters, self.storage.stack("training_sample"), self.storage.cluster_labels, self.storage.contact_sheets
-            )
+        cluster_overview(
+            clusters, self.storage.stack("training_sample"), self.storage.cluster_labels, self.storage.contact_sheets
         )
+        self.say(f"{len(names)} clusters named, their pictures are in {self.storage.contact_sheets}")
 
     def expert_labels(self, truth: pl.DataFrame, plates: list[str]) -> None:
         """Hand in the expert's labels of the evaluation plates."""
@@ -226,9 +278,23 @@ class Player:
         assets: tuple[str, ...] | None = None,
     ) -> None:
         run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
+        run_id = str(uuid.uuid4())
+        self.instance.add_event_listener(run_id, self._heard(partition or job))
         result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, partition_key=partition, run_config=run_config, tags=dict(tags or {}),
+            instance=self.instance, partition_key=partition, run_config=run_config, tags=dict(tags or {}), run_id=run_id,
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None, raise_on_error=True,
         )  # fmt: skip
         skipped = [event.step_key for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_SKIPPED]
         assert result.success and not skipped, skipped
+
+    def _heard(self, about: str) -> Callable[[dg.EventLogEntry], None]:
+        """Shows what the log of a run says of how far a step is, and names a step that fails."""
+
+        def heard(entry: dg.EventLogEntry) -> None:
+            if counted := progress_in(entry.user_message):
+                done, total, what = counted
+                self._progress(f"{what} ({about}, {entry.step_key})")(done, total)
+            elif entry.dagster_event and entry.dagster_event.is_step_failure:
+                self.say(f"{entry.step_key} of {about} failed")
+
+        return heard

@@ -5,6 +5,7 @@ Belongs here: the forms in which metadata is shown. Not here: the pictures thems
 
 import base64
 import io
+import re
 
 import dagster as dg
 import polars as pl
@@ -85,3 +86,9 @@ def logged_progress(context: dg.AssetExecutionContext, what: str, every: float =
             context.log.info(f"{done} of {total} {what}")
 
     return progress
+
+
+def progress_in(message: str) -> tuple[int, int, str] | None:
+    """What `logged_progress` wrote: how much is done, of how much, of what. None of another message."""
+    found = re.fullmatch(r"(\d+) of (\d+) (.+)", message)
+    return found and (int(found[1]), int(found[2]), found[3])
