@@ -101,7 +101,8 @@ def called_conditions(calls: pl.DataFrame, truth: pl.DataFrame) -> str:
     keys = ["Metadata_Plate", "Metadata_Timepoint", "Metadata_Quadruplet"]
     right = calls.join(truth, on=keys).filter(pl.col("call") == pl.col("precipitated")).height
     called = calls.filter("call").sort("anomaly_score", descending=True)["Metadata_Quadruplet"]
-    return f"{called.len()} of {calls.height} conditions{': ' * (called.len() > 0)}{', '.join(called)}; {right} as in the simulator's truth"
+    named = f": {', '.join(called)}" if called.len() else ""
+    return f"{called.len()} of {calls.height} conditions{named}; {right} as in the simulator's truth"
 
 
 def told_apart(compared: pl.DataFrame) -> str:
