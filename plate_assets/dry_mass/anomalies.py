@@ -57,8 +57,9 @@ def cell_anomalies(
     """CELL_ANOMALIES: one row for each path of the series, those without a window too.
 
     windows: WINDOW_ANOMALIES of these paths. threshold: of A. tracks: CELL_TRACKS, which know edges and saturation. A path is
-    flagged where A lies above the threshold, or by a sign (`SignRules.flag`); one without a window never is. Where a fault of
-    the acquisition was found it is the guess at the cause, whatever else was: it may have made the rest.
+    flagged where A lies above the threshold, or by a sign (`SignRules.flag`); one without a window never is. Its margin is the
+    larger of A's and the signs', where signs flag. Where a fault of the acquisition was found it is the guess at the cause,
+    whatever else was: it may have made the rest.
     """
     rules = rules or SignRules()
     abnormal = pl.col("abnormal")
@@ -80,6 +81,7 @@ def cell_anomalies(
         _faults=_joined(signs.faults), _biology=_joined(signs.biology), _remarks=_joined(signs.remarks),
         _first=pl.Series(signs.first()).fill_nan(None), _signed=pl.Series(np.isfinite(signs.first()) & flags),
     ).with_columns(abnormal=pl.when(scored).then(pl.col("_above") | pl.col("_signed")))  # fmt: skip
+    cells = _with_margin(cells, signs if flags else Signs.none(cells.height))
     told = pl.concat_list("_faults", "_biology", "_remarks").list.eval(pl.element().filter(pl.element() != "")).list.join("; ")
     cells = cells.with_columns(
         first_abnormal_h=pl.when(pl.col("_above") | ~abnormal).then("first_abnormal_h").otherwise(
@@ -102,6 +104,19 @@ def _signs(
     begin = np.where(above, cells["first_abnormal_h"].fill_null(np.nan).to_numpy(), np.nan)
     end = np.where(above, cells["_last_h"].fill_null(np.nan).to_numpy() + WINDOW_POINTS * INTERVAL_H, np.nan)
     return find_signs(series, cells["n_windows"].to_numpy() > 0, begin, end, steps, rules, tracks)
+
+
+def _with_margin(cells: pl.DataFrame, signs: Signs) -> pl.DataFrame:
+    """The columns `margin` and `decided_by`: how far each scored path lies beyond the line, by what, measured against what."""
+    # Where less than one window would do, the first one flags.
+    least = pl.max_horizontal("threshold", 1 / pl.col("n_windows"))
+    cells = cells.with_columns(_of_score=pl.col("score") / least, _of_signs=pl.Series(signs.margin, dtype=pl.Float64))
+    by_score = pl.format("score {}, limit {}", *(pl.col(name).round_sig_figs(3) for name in ("score", "threshold")))
+    by_sign = pl.Series(signs.measured, dtype=pl.String)
+    return cells.with_columns(
+        margin=pl.when(pl.col("score").is_not_null()).then(pl.max_horizontal("_of_score", "_of_signs")),
+        decided_by=pl.when(pl.col("_of_signs") > pl.col("_of_score")).then(by_sign).otherwise(by_score),
+    )
 
 
 def _joined(found: list[list[tuple[float, str]]]) -> pl.Series:

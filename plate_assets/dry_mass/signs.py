@@ -8,7 +8,8 @@ when a cell divided. So the signs compare masses with the division accounted for
 growth that stops, a division into unequal parts, or outlines that merged, below what a forecast can tell from chance.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -105,12 +106,21 @@ class StepStatistics:
 class Signs:
     """What was found on each path: hours and texts of faults of the acquisition, of signs of biology, and of mere remarks.
 
-    A remark explains a path that is flagged for another reason, and flags none.
+    A remark explains a path that is flagged for another reason, and flags none. margin: (paths,) of the measure that lies
+    farthest beyond its limit, or nearest to it: its distance from the usual over the distance that makes it a sign, so that
+    signs have 1 and more; 0 where nothing was measured. measured: that measure and its limit in words.
     """
 
     faults: list[list[tuple[float, str]]]
     biology: list[list[tuple[float, str]]]
     remarks: list[list[tuple[float, str]]]
+    margin: np.ndarray
+    measured: list[str]
+
+    @classmethod
+    def none(cls, paths: int) -> "Signs":
+        """Nothing found on so many paths."""
+        return cls(*([[] for _ in range(paths)] for _ in range(3)), np.zeros(paths), [""] * paths)
 
     def first(self) -> np.ndarray:
         """(paths,) hour of the first fault or sign of biology, NaN where there is none."""
@@ -125,12 +135,12 @@ class _Looked:
     series: PathSeries
     path: np.ndarray  # (points,) path of each point
     wanted: np.ndarray  # (points,) whether its path is looked at
-    found: Signs = field(default_factory=lambda: Signs([], [], []))
+    found: Signs
 
     @classmethod
     def at(cls, series: PathSeries, scored: np.ndarray) -> "_Looked":
         path = np.repeat(np.arange(len(series)), np.diff(series.offsets))
-        return cls(series, path, scored[path], Signs(*([[] for _ in range(len(series))] for _ in range(3))))
+        return cls(series, path, scored[path], Signs.none(len(series)))
 
     def largest(self, chosen: np.ndarray, size: np.ndarray) -> list[tuple[int, int, float]]:
         """Path, point and time of the chosen (points,) bool with the largest size (points,), of each path that has one."""
@@ -138,6 +148,20 @@ class _Looked:
         at = at[np.lexsort((-size[at], self.path[at]))]
         paths, first = np.unique(self.path[at], return_index=True)
         return list(zip(paths.tolist(), at[first].tolist(), self.series.hours[at[first]].tolist(), strict=True))
+
+    def measure(self, margin: np.ndarray, words: str, *values: np.ndarray | float) -> None:
+        """Weigh a measure of all points. margin: (points,), NaN where it is not known; words: a format for the values there."""
+        known = np.where(np.isfinite(margin) & self.wanted, margin, -np.inf)
+        every = [np.broadcast_to(of_points, margin.shape) for of_points in values]
+        for path, (begin, end) in enumerate(pairwise(self.series.offsets.tolist())):
+            if end > begin:
+                point = begin + int(known[begin:end].argmax())
+                self.weigh(path, known[point], words, *(of_points[point] for of_points in every))
+
+    def weigh(self, path: int, margin: float, words: str, *values: object) -> None:
+        """Keep a path's measure where it lies farther beyond its limit than all before."""
+        if margin > self.found.margin[path]:
+            self.found.margin[path], self.found.measured[path] = margin, words.format(*values)
 
 
 def find_signs(
@@ -162,12 +186,11 @@ def find_signs(
     if steps.speed_median is not None and steps.speed_spread is not None:
         speeds = _speeds(series)
         limit = steps.speed_median + max(rules.speed_sigmas * steps.speed_spread, np.log(rules.least_speed_ratio))
+        margin = (speeds - steps.speed_median) / (limit - steps.speed_median)
+        looked.measure(margin, "centre at {:.0f} µm/h, limit {:.0f} µm/h", np.exp(speeds), np.exp(limit))
         for path, point, hour in looked.largest(speeds > limit, speeds):
             looked.found.faults[path].append((hour, f"jump: centre at {np.exp(speeds[point]):.0f} µm/h at {hour:.1f} h"))
-    ratio = _steps(series) / (steps.step_median or np.nan)
-    for wrong, size in ((ratio < rules.tiny_step, -ratio), (ratio > rules.huge_step, ratio)):
-        for path, point, hour in looked.largest(wrong, size):
-            looked.found.faults[path].append((hour, f"step: {ratio[point]:.2g} times the usual one at {hour:.1f} h"))
+    _look_at_steps(looked, steps, rules)
     _look_at_divisions(looked, steps, rules)
     _look_at_growth(looked, steps, rules)
     return looked.found
@@ -175,6 +198,20 @@ def find_signs(
 
 def _limit(rules: SignRules, spread: float) -> float:
     return max(rules.sigmas * spread, float(np.log1p(rules.least_change)))
+
+
+def _ratio_at(limit: float, median: float, change: np.ndarray) -> np.ndarray:
+    """(points,) ratio at which a log of a change becomes a sign, on the side of the median where each change lies."""
+    return np.exp(median + np.copysign(limit, change - median))
+
+
+def _look_at_steps(looked: _Looked, steps: StepStatistics, rules: SignRules) -> None:
+    ratio = _steps(looked.series) / (steps.step_median or np.nan)
+    tiny, huge = rules.tiny_step, rules.huge_step
+    for wrong, size, limit in ((ratio < tiny, -ratio, tiny), (ratio > huge, ratio, huge)):
+        looked.measure((ratio - 1) / (limit - 1), "step {:.2g} times the usual one, limit {:g}", ratio, limit)
+        for path, point, hour in looked.largest(wrong, size):
+            looked.found.faults[path].append((hour, f"step: {ratio[point]:.2g} times the usual one at {hour:.1f} h"))
 
 
 def _look_for_gaps(looked: _Looked, begin: np.ndarray, end: np.ndarray, rules: SignRules) -> None:
@@ -186,6 +223,9 @@ def _look_for_gaps(looked: _Looked, begin: np.ndarray, end: np.ndarray, rules: S
     near = (series.hours[tails] >= begin[path[heads]] - rules.margin_h) & (
         series.hours[heads] <= end[path[heads]] + rules.margin_h
     )
+    margin = np.full(len(gap), np.nan)
+    margin[heads] = hours / rules.least_gap_h
+    looked.measure(margin, "gap of {:.1f} h, limit {:g} h", margin * rules.least_gap_h, rules.least_gap_h)
     for at in np.flatnonzero((hours >= rules.least_gap_h - 1e-6) | near):
         hour = float(series.hours[heads[at]])
         text = f"gap: {hours[at]:.1f} h from {hour:.1f} h on"
@@ -195,8 +235,10 @@ def _look_for_gaps(looked: _Looked, begin: np.ndarray, end: np.ndarray, rules: S
 
 def _look_for_jumps(looked: _Looked, steps: StepStatistics, rules: SignRules) -> None:
     jumps = _jumps(looked.series)
-    size = np.abs(jumps - steps.jump_median)
-    far = size > _limit(rules, steps.jump_spread)
+    size, limit = np.abs(jumps - steps.jump_median), _limit(rules, steps.jump_spread)
+    far = size > limit
+    reached = _ratio_at(limit, steps.jump_median, jumps)
+    looked.measure(size / limit, "mass × {:.2f} within an hour, limit × {:.2f}", np.exp(jumps), reached)
     wide = far & (np.abs(jumps) >= np.log1p(rules.least_undone))
     up, down = np.flatnonzero(wide & (jumps > 0)), np.flatnonzero(wide & (jumps < 0))
     undone = np.zeros(len(jumps), dtype=bool)
@@ -220,17 +262,23 @@ def _look_for_jumps(looked: _Looked, steps: StepStatistics, rules: SignRules) ->
 def _look_at_divisions(looked: _Looked, steps: StepStatistics, rules: SignRules) -> None:
     series, biology = looked.series, looked.found.biology
     count = _daughters(series)
+    looked.measure((count - 2) / max(rules.daughters - 2, 1), "division into {:.0f}, limit {}", count, rules.daughters)
     for path, point, hour in looked.largest(count >= rules.daughters, count):
         biology[path].append((hour, f"division: into {count[point]:.0f} at {hour:.1f} h"))
     if steps.division_median is not None and steps.division_spread is not None:
-        division = _division(series)
+        division, limit = _division(series), _limit(rules, steps.division_spread)
+        shares = np.exp(division - steps.division_median) / 2  # an hour's growth is in the median
         size = np.abs(division - steps.division_median)
-        for path, point, hour in looked.largest(size > _limit(rules, steps.division_spread), size):
-            share = np.exp(division[point] - steps.division_median) / 2  # an hour's growth is in the median
+        reached = _ratio_at(limit, 0.0, division - steps.division_median) / 2
+        looked.measure(size / limit, "daughter of {:.2f} of the mother's mass, limit {:.2f}", shares, reached)
+        for path, point, hour in looked.largest(size > limit, size):
+            share = shares[point]
             biology[path].append((hour, f"division: {share:.2f} of the mother's mass in one daughter at {hour:.1f} h"))
     if steps.cycle_median is not None and steps.cycle_spread is not None:
         age = _ages(series)
         limit = steps.cycle_median + max(rules.sigmas * steps.cycle_spread, 0.5 * steps.cycle_median)
+        margin = (age - steps.cycle_median) / (limit - steps.cycle_median)
+        looked.measure(margin, "no division for {:.0f} h, limit {:.0f} h", age, limit)
         for path, point, hour in looked.largest(age > limit, age):
             text = f"cycle: no division for {age[point]:.0f} h at {hour:.1f} h, where {steps.cycle_median:.0f} h are usual"
             biology[path].append((hour - (age[point] - limit), text))
@@ -238,9 +286,11 @@ def _look_at_divisions(looked: _Looked, steps: StepStatistics, rules: SignRules)
 
 def _look_at_growth(looked: _Looked, steps: StepStatistics, rules: SignRules) -> None:
     for hours, median, spread in steps.growth:
-        growth = _growth(looked.series, int(hours))
+        growth, limit = _growth(looked.series, int(hours)), _limit(rules, spread)
         size = np.abs(growth - median)
-        for path, point, hour in looked.largest(size > _limit(rules, spread), size):
+        words = f"growth × {{:.2f}} in {hours:.0f} h, limit × {{:.2f}}"
+        looked.measure(size / limit, words, np.exp(growth), _ratio_at(limit, median, growth))
+        for path, point, hour in looked.largest(size > limit, size):
             text = f"growth: × {np.exp(growth[point]):.2f} in {hours:.0f} h from {hour:.1f} h on"
             looked.found.biology[path].append((hour, f"{text}, where × {np.exp(median):.2f} is usual"))
 
@@ -256,8 +306,10 @@ def _look_at_frames(looked: _Looked, tracks: pl.DataFrame, rules: SignRules) -> 
     seen = seen.filter(pl.col("time_h").is_between(pl.col("_from"), pl.col("_to")))
     for name, column in (("edge", "at_edge"), ("saturation", "saturated")):
         hit = seen.filter(column).group_by("_path").agg(n=pl.len(), h=pl.col("time_h").min())
-        for path, n, hour in hit.filter(pl.col("n") >= rules.least_frames).sort("_path").iter_rows():
-            looked.found.faults[path].append((hour, f"{name}: {n} frames from {hour:.1f} h on"))
+        for path, n, hour in hit.sort("_path").iter_rows():
+            looked.weigh(path, n / rules.least_frames, "{} in {} frames, limit {}", name, n, rules.least_frames)
+            if n >= rules.least_frames:
+                looked.found.faults[path].append((hour, f"{name}: {n} frames from {hour:.1f} h on"))
 
 
 def _ends(series: PathSeries) -> np.ndarray:

@@ -159,6 +159,8 @@ CELL_ANOMALIES = TableSchema(
         Column("score", pl.Float64, "A = abnormal windows / all windows; empty for a path that is too short", nullable=True),
         Column("threshold", pl.Float64, "Score that flags a path: above μ + 5σ of the training paths; alone, above μ + 2σ"),
         Column("abnormal", pl.Boolean, "Flagged: the score lies above the threshold, or a sign was found", nullable=True),
+        Column("margin", pl.Float64, "Largest of score / threshold and sign / limit: 1 is the line (`ranking`)", nullable=True),
+        Column("decided_by", pl.String, "What has that margin, measured against its limit", nullable=True),
         Column("first_abnormal_h", pl.Float64, "Start of the first abnormal window, or the first sign, hours", nullable=True),
         Column("cause", pl.String, f"A guess: one of {', '.join(CAUSES)}"),
         Column("evidence", pl.String, "Signs: edge, saturation, gap, jump, step, division, cycle, growth; separated by `; `"),

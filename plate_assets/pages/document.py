@@ -1,25 +1,45 @@
 """A page that is complete in itself and runs nothing that a name brings along: escaping, its policy, its data, its numbers.
 
-Belongs here: what any page needs. Not here: what one says (the sciences' `report`, `morning`), looks (`templates/page.css`).
+Belongs here: what any page needs. Not here: what one says (the sciences' `report`, `morning`), the skeleton, the looks and the
+behaviour of all (`templates`: `base.html`, `parts.html`, `page.css`, `page.js`).
 """
 
 import base64
 import hashlib
 import json
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from math import ceil, floor, isfinite, log10
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import polars as pl
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
+
+PAGES = "plate_assets.pages"
+
+
+def render_page(package: str, template: str, script: str = "", **values: object) -> str:
+    """A whole page: a package's template, which fills the blocks of `pages/base.html`, with the one style sheet.
+
+    script: the package's own, which runs behind `page.js`. The page's policy lets nothing else take effect.
+    """
+    style = _source(PAGES, "page.css")
+    runs = _source(PAGES, "page.js") + (_source(package, script) if script else "")
+    policy = content_security_policy(style, runs)
+    made = environment(package).get_template(template)
+    return made.render(style=Markup(style), script=Markup(runs), policy=policy, **values)
 
 
 @cache
 def environment(package: str) -> Environment:
-    """The environment of a package's templates: every value is escaped, an unknown name is an error."""
+    """The environment of a package's templates: every value is escaped, an unknown name is an error.
+
+    What all pages share is there as well, under `pages/`.
+    """
     made = Environment(
-        loader=PackageLoader(package, "templates"),
+        loader=ChoiceLoader([PackageLoader(package, "templates"), PrefixLoader({"pages": PackageLoader(PAGES, "templates")})]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -31,14 +51,9 @@ def environment(package: str) -> Environment:
     return made
 
 
-def source(package: str, name: str) -> str:
+def _source(package: str, name: str) -> str:
     """A style sheet or script of a package, as text."""
     return (files(package) / "templates" / name).read_text(encoding="utf-8")
-
-
-def look() -> str:
-    """The style sheet that all pages share."""
-    return source("plate_assets.pages", "page.css")
 
 
 def safe_link(address: str) -> str:
@@ -103,3 +118,13 @@ def number(value: object) -> str:
 def count(value: int) -> str:
     """A count with its thousands apart: `27,624`."""
     return f"{value:,}"
+
+
+def one_value(table: pl.DataFrame, column: str) -> str:
+    """The values of a column that should be one for the whole table: `3`, or `3, 4` where there are two."""
+    return ", ".join(number(v) for v in table[column].drop_nulls().unique(maintain_order=True).to_list()) or "–"
+
+
+def when(moment: datetime | None) -> str:
+    """A moment as pages name it: to the minute, with its time zone where it has one."""
+    return moment.strftime("%Y-%m-%d %H:%M %Z").strip() if moment else "–"

@@ -8,12 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from markupsafe import Markup
-
-from plate_assets.pages.document import content_security_policy, environment, look, source
+from plate_assets.pages.document import PAGES, render_page
 from plate_assets.pages.sections import Section, counted
 
-PACKAGE = "plate_assets.pages"
 SHORT_LINES = 8  # lines of one section, and of what needs a person, in the short text; the rest is counted
 
 
@@ -121,12 +118,8 @@ def headline(inputs: MorningInputs) -> str:
 
 
 def render_morning(inputs: MorningInputs) -> str:
-    """The page: self-contained HTML without a script; every name on it is escaped."""
-    style = look() + source(PACKAGE, "morning.css")
-    made = environment(PACKAGE)
-    return made.get_template("morning.html").render(
-        inputs=inputs, style=Markup(style), headline=headline(inputs), policy=content_security_policy(style, "")
-    )
+    """The page: self-contained HTML; every name on it is escaped."""
+    return render_page(PAGES, "morning.html", inputs=inputs, headline=headline(inputs))
 
 
 def morning_text(inputs: MorningInputs, page: str = "") -> str:

@@ -1,7 +1,8 @@
 """Figures that people see of dry-mass series, each as the bytes of a PNG: cells, time-lapses, strips, forecasters.
 
-Belongs here: drawing what is already computed, and the few numbers that figures and the page share (`shown`, `overview`). Not
-here: scores (`anomalies`), the interactive page (`dry_mass.report`). matplotlib is loaded when a figure is drawn.
+Belongs here: drawing what is already computed, and the few numbers that figures and the page share (`plotted_values`,
+`overview`). Not here: scores (`anomalies`), the interactive page (`dry_mass.report`). matplotlib is loaded when a figure is
+drawn.
 """
 
 from plate_assets.dry_mass.figures.cells import forecast_figure, mass_curve, window_errors_figure

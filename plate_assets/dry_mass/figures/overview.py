@@ -58,7 +58,7 @@ def timelapse_overview(
 ) -> TimelapseOverview:
     """The overview of one time-lapse, bounded however many cells it has: `rows` rows, 40 bands, 192 columns at most.
 
-    series: DRY_MASS_SERIES; windows: WINDOW_ANOMALIES; ranked: `shown.ranked_cells`. Within a column the worst window counts.
+    series: DRY_MASS_SERIES; windows: WINDOW_ANOMALIES; ranked: `ranked_cells`. Within a column the worst window counts.
     """
     ranks = ranked.select("path_id").with_row_index("rank")
     single = min(rows, ranks.height)

@@ -1,7 +1,7 @@
-"""What figures and the page both show of a time-lapse, as numbers: the ranking of its cells, what a window forecast, spans of
-time.
+"""What figures and the page both show of a time-lapse, as numbers: its cells in order, what a window forecast, spans of time.
 
-Belongs here: numbers that are drawn in more than one place, colours, words for units. Not here: any drawing, any score.
+Belongs here: numbers that are drawn in more than one place, colours, words for units. Not here: any drawing, any score, which
+cell comes first (`dry_mass.ranking`).
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from plate_assets.dry_mass.forecaster import Forecaster, baselines, smoothed_target
+from plate_assets.dry_mass.ranking import ranked
 from plate_assets.dry_mass.windows import INPUT_POINTS, INTERVAL_H, WINDOW_POINTS, PathSeries
 
 # Okabe and Ito's colours, which people of any colour vision tell apart; no meaning is carried by colour alone.
@@ -43,7 +44,7 @@ def mass_label(unit: str) -> str:
 
 
 def ranked_cells(cells: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    """The scored paths of CELL_ANOMALIES, the most abnormal first: flagged, by score, and among equals by their worst window.
+    """The scored paths of CELL_ANOMALIES in their one order (`ranking.ranked`), with their errors.
 
     Beside the table's columns: `worst_h` and `worst_mse` of the window with the largest error, and the path's mean errors
     `mean_mse`, `mean_persistence`, `mean_linear`.
@@ -56,9 +57,7 @@ def ranked_cells(cells: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
         mean_persistence=pl.col("mse_persistence").mean(),
         mean_linear=pl.col("mse_linear").mean(),
     )
-    scored = cells.drop_nulls("score").join(of_path, on="path_id", how="left")
-    order = [pl.col("abnormal").fill_null(False), pl.col("score"), pl.col("worst_mse"), -pl.col("path_id")]
-    return scored.sort(order, descending=True, nulls_last=True)
+    return ranked(cells).drop_nulls("score").join(of_path, on="path_id", how="left", maintain_order="left")
 
 
 def window_forecasts(forecaster: Forecaster, series: PathSeries, windows: pl.DataFrame) -> list[WindowForecast]:

@@ -1,14 +1,13 @@
 """The page: tables, curves and crops put into the template, with everything escaped and nothing fetched.
 
-Belongs here: what the page says and in which order. Not here: looks (`timelapse.css`), behaviour (`timelapse.js`), what is
-drawn of a cell (`details`).
+Belongs here: what the page says and in which order. Not here: skeleton and looks (`pages`), behaviour (`timelapse.js`), what
+is drawn of a cell (`details`).
 """
 
 from collections import Counter
 from collections.abc import Mapping
 
 import polars as pl
-from markupsafe import Markup
 
 from plate_assets.dry_mass.figures.plotted_values import INPUT_H, UNIT_WORDS, WINDOW_H, mass_label
 from plate_assets.dry_mass.report import charts
@@ -17,7 +16,7 @@ from plate_assets.dry_mass.report.inputs import ReportInputs
 from plate_assets.dry_mass.tables import BIOLOGY, CAUSES, CELL_ANOMALIES, VERDICTS, WINDOW_ANOMALIES
 from plate_assets.dry_mass.verdicts import verdict_precision
 from plate_assets.dry_mass.windows import INTERVAL_H
-from plate_assets.pages.document import content_security_policy, environment, json_block, number, source
+from plate_assets.pages.document import json_block, number, one_value, render_page, when
 
 PACKAGE = "plate_assets.dry_mass.report"
 
@@ -37,47 +36,41 @@ def render_report(inputs: ReportInputs) -> str:
     Curves of the `inputs.most` most abnormal cells are inlined, strips within `inputs.budget_bytes`; what is left out is said.
     """
     rows = listed_cells(inputs)
-    style, script = source(PACKAGE, "timelapse.css"), source(PACKAGE, "timelapse.js")
     strips = strip_blocks(inputs, [row["path_id"] for row in rows])
-    return (
-        environment(PACKAGE)
-        .get_template("timelapse.html")
-        .render(
-            inputs=inputs,
-            style=Markup(style),
-            script=Markup(script),
-            policy=content_security_policy(style, script),
-            counts=counts(inputs),
-            header=header(inputs),
-            unit_meaning=unit_meaning(inputs),
-            window_threshold=one_value(inputs.windows, "threshold"),
-            cell_threshold=one_value(inputs.cells, "threshold"),
-            rows=rows,
-            causes=[(cause, n) for cause in CAUSES if (n := sum(row["cause"] == cause for row in rows))],
-            cause_words=CAUSE_WORDS,
-            verdict_words=VERDICT_WORDS,
-            biology=BIOLOGY,
-            overview=charts.overview_drawing(inputs.overview, {row["path_id"]: row["words"] for row in rows}),
-            histogram=charts.histogram(inputs.windows),
-            forecasts=forecast_rows(inputs.windows),
-            precision=precision(inputs),
-            unscored=unscored(inputs),
-            schemas=[CELL_ANOMALIES, WINDOW_ANOMALIES],
-            facts=json_block(
-                {
-                    "name": inputs.name,
-                    "label": mass_label(inputs.unit),
-                    "unit": UNIT_WORDS[inputs.unit],
-                    "input_h": INPUT_H,
-                    "window_h": WINDOW_H,
-                    "threshold": inputs.windows["threshold"].max(),
-                    "cells": {r["path_id"]: facts(r) for r in rows},
-                }
-            ),  # fmt: skip
-            cells=cell_blocks(inputs),
-            strips=strips,
-            n_strips_left_out=sum(row["path_id"] in inputs.strips for row in rows) - len(strips),
-        )
+    about = {
+        "name": inputs.name,
+        "label": mass_label(inputs.unit),
+        "unit": UNIT_WORDS[inputs.unit],
+        "input_h": INPUT_H,
+        "window_h": WINDOW_H,
+        "threshold": inputs.windows["threshold"].max(),
+        "cells": {row["path_id"]: facts(row) for row in rows},
+    }
+    return render_page(
+        PACKAGE,
+        "timelapse.html",
+        "timelapse.js",
+        inputs=inputs,
+        counts=counts(inputs),
+        header=header(inputs),
+        unit_meaning=unit_meaning(inputs),
+        window_threshold=one_value(inputs.windows, "threshold"),
+        cell_threshold=one_value(inputs.cells, "threshold"),
+        rows=rows,
+        causes=[(cause, n) for cause in CAUSES if (n := sum(row["cause"] == cause for row in rows))],
+        cause_words=CAUSE_WORDS,
+        verdict_words=VERDICT_WORDS,
+        biology=BIOLOGY,
+        overview=charts.overview_drawing(inputs.overview, {row["path_id"]: row["words"] for row in rows}),
+        histogram=charts.histogram(inputs.windows),
+        forecasts=forecast_rows(inputs.windows),
+        precision=precision(inputs),
+        unscored=unscored(inputs),
+        schemas=[CELL_ANOMALIES, WINDOW_ANOMALIES],
+        facts=json_block(about),
+        cells=cell_blocks(inputs),
+        strips=strips,
+        n_strips_left_out=sum(row["path_id"] in inputs.strips for row in rows) - len(strips),
     )
 
 
@@ -89,7 +82,7 @@ def listed_cells(inputs: ReportInputs) -> list[dict]:
     for rank, row in enumerate(inputs.shown.iter_rows(named=True), 1):
         relatives = kin[row["lineage_id"]] - bool(row["abnormal"])
         since = f", since {row['first_abnormal_h']:.1f} h" if row["abnormal"] else ""
-        words = f"cell {row['path_id']}: score {number(row['score'])}{since}, {CAUSE_WORDS[row['cause']]}"
+        words = f"cell {row['path_id']}: margin {row['margin']:.2f} ({row['decided_by']}){since}, {CAUSE_WORDS[row['cause']]}"
         found.append(
             {**row, "rank": rank, "relatives": relatives, "words": words, "verdict": inputs.verdicts.get(row["path_id"])}
         )
@@ -99,8 +92,8 @@ def listed_cells(inputs: ReportInputs) -> list[dict]:
 def facts(row: dict) -> dict[str, object]:
     """What the page's script says of a cell beside its curves."""
     kept = (
-        "rank", "score", "threshold", "abnormal", "n_windows", "n_abnormal", "first_abnormal_h", "mean_mse", "mean_persistence",
-        "mean_linear", "lineage_id", "relatives",
+        "rank", "margin", "decided_by", "score", "threshold", "abnormal", "n_windows", "n_abnormal", "first_abnormal_h",
+        "mean_mse", "mean_persistence", "mean_linear", "lineage_id", "relatives",
     )  # fmt: skip
     return {
         **{name: row[name] for name in kept},
@@ -154,19 +147,15 @@ def header(inputs: ReportInputs) -> list[tuple[str, str]]:
         ("Threshold of a cell's score", one_value(inputs.cells, "threshold")),
         ("A window", f"{INPUT_H:g} h are seen, the next {WINDOW_H - INPUT_H:g} h are forecast"),
         ("A cell's score", "abnormal windows / all windows"),
+        ("A cell's margin", "the largest of score / threshold and sign / its limit; 1 is the line between flagged and not"),
         *((str(name), number(value)) for name, value in inputs.model.items()),
-        ("Report made", inputs.made_at.strftime("%Y-%m-%d %H:%M %Z").strip() if inputs.made_at else "–"),
+        ("Report made", when(inputs.made_at)),
     ]
 
 
 def unit_meaning(inputs: ReportInputs) -> str:
     """The unit of this time-lapse's masses, and what it means for a reader."""
     return UNIT_MEANING[inputs.unit] if inputs.series.height else "nothing was measured"
-
-
-def one_value(table: pl.DataFrame, column: str) -> str:
-    """The values of a column that should be one for the time-lapse: `3`, or `3, 4` where two models scored it."""
-    return ", ".join(number(v) for v in table[column].drop_nulls().unique(maintain_order=True).to_list()) or "–"
 
 
 def forecast_rows(windows: pl.DataFrame) -> list[dict]:

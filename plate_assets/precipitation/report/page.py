@@ -1,6 +1,6 @@
 """The page: tables and pictures put into the template, with everything escaped and nothing fetched.
 
-Belongs here: what the page says and in which order. Not here: looks (`pages`), behaviour (`report.js`).
+Belongs here: what the page says and in which order. Not here: skeleton and looks (`pages`), behaviour (`report.js`).
 """
 
 import base64
@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
-from plate_assets.pages.document import content_security_policy, environment, json_block, look, number, source
+from plate_assets.pages.document import json_block, number, one_value, render_page, when
 from plate_assets.plates.tables import IMAGE_QUALITY
 from plate_assets.precipitation.report import charts
 from plate_assets.precipitation.report.inputs import ReportInputs
@@ -100,11 +99,6 @@ def shown_first(inputs: ReportInputs) -> list[dict]:
     return [{**row, "rank": i, "members": inputs.wells_of(row["Metadata_Quadruplet"])} for i, row in enumerate(rows, 1)]
 
 
-def one_value(table: pl.DataFrame, column: str) -> str:
-    """The values of a column that should be one for the plate: `3`, or `3, 4` where a plate was scored in two halves."""
-    return ", ".join(number(v) for v in table[column].drop_nulls().unique(maintain_order=True).to_list()) or "–"
-
-
 def drawings(inputs: ReportInputs, facts: Mapping[str, Mapping]) -> list[PlateDrawing]:
     """The plate by score, and by growth where it was measured."""
 
@@ -161,36 +155,31 @@ def render_report(inputs: ReportInputs) -> str:
     profiles = [
         charts.layout_profiles(inputs, plate.key, {well: fact[plate.key] for well, fact in facts.items()}) for plate in plates
     ]
-    style, script = look(), source(PACKAGE, "report.js")
     pictures = (
         (well, json_block(found))
         for well, found in encode_wells(wells, detailed, plan, inputs.well_picture, inputs.well_heat, inputs.heat_scale)
     )
-    return (
-        environment(PACKAGE)
-        .get_template("report.html")
-        .render(
-            inputs=inputs,
-            style=Markup(style),
-            script=Markup(script),
-            policy=content_security_policy(style, script),
-            counts=counts(inputs),
-            first=first,
-            ranked=list(inputs.ranked_calls().iter_rows(named=True)),
-            plates=plates,
-            states=STATES,
-            scatter=charts.growth_scatter(inputs),
-            profiles=[profile for profile in profiles if profile],
-            effects=list(inputs.effects.iter_rows(named=True)) if inputs.effects is not None else [],
-            flagged=flagged_rows(inputs),
-            measured=inputs.quality.height if inputs.quality is not None else None,
-            header=header(inputs, plan),
-            heat_legend=heat_legend(),
-            schemas=[QUADRUPLET_CALLS, WELL_SCORES, PATCH_SCORES, GROWTH, IMAGE_QUALITY, LAYOUT_EFFECTS],
-            downloads=downloads(inputs),
-            facts=json_block({"wells": facts, "groups": groups}),
-            pictures=pictures,
-        )
+    return render_page(
+        PACKAGE,
+        "report.html",
+        "report.js",
+        inputs=inputs,
+        counts=counts(inputs),
+        first=first,
+        ranked=list(inputs.ranked_calls().iter_rows(named=True)),
+        plates=plates,
+        states=STATES,
+        scatter=charts.growth_scatter(inputs),
+        profiles=[profile for profile in profiles if profile],
+        effects=list(inputs.effects.iter_rows(named=True)) if inputs.effects is not None else [],
+        flagged=flagged_rows(inputs),
+        measured=inputs.quality.height if inputs.quality is not None else None,
+        header=header(inputs, plan),
+        heat_legend=heat_legend(),
+        schemas=[QUADRUPLET_CALLS, WELL_SCORES, PATCH_SCORES, GROWTH, IMAGE_QUALITY, LAYOUT_EFFECTS],
+        downloads=downloads(inputs),
+        facts=json_block({"wells": facts, "groups": groups}),
+        pictures=pictures,
     )
 
 
@@ -203,7 +192,7 @@ def header(inputs: ReportInputs, plan: PicturePlan) -> list[tuple[str, str]]:
         ("Threshold", f"anomaly score {one_value(inputs.calls, 'threshold')}"),
         ("Reference, fingerprint", one_value(inputs.calls, "reference")),
         *((str(name), number(value)) for name, value in inputs.model.items()),
-        ("Report made", inputs.made_at.strftime("%Y-%m-%d %H:%M %Z").strip() if inputs.made_at else "–"),
+        ("Report made", when(inputs.made_at)),
         ("Pictures", f"one grey scale for the plate: {number(plan.scale[0])} black, {number(plan.scale[1])} white"),
     ]
     return pairs

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from plate_assets.dry_mass.ranking import ranked
 from plate_assets.pages.sections import Count, Section, counted, section_body
 
 
 @dataclass(frozen=True)
 class JudgedTimelapse:
-    """A time-lapse that was judged in the night. worst: its most abnormal cells in words."""
+    """A time-lapse that was judged in the night. worst: its most abnormal cells, each with what decided, in words."""
 
     name: str
     n_paths: int
@@ -26,12 +27,9 @@ class JudgedTimelapse:
 
 def judged_timelapse(name: str, cells: pl.DataFrame, report: str = "") -> JudgedTimelapse:
     """The line of a time-lapse, from its CELL_ANOMALIES."""
-    flagged = cells.filter(pl.col("abnormal").fill_null(False)).sort("score", descending=True, nulls_last=True)
-    rows = flagged.select("path_id", "first_abnormal_h", "evidence").head(3).iter_rows()
-    worst = [
-        f"path {path}{f' since {since:.0f} h' if since is not None else ''}{f' ({evidence})' if evidence else ''}"
-        for path, since, evidence in rows
-    ]
+    flagged = ranked(cells).filter(pl.col("abnormal").fill_null(False))
+    rows = flagged.select("path_id", "first_abnormal_h", "decided_by").head(3).iter_rows()
+    worst = [f"path {path}{f' since {since:.0f} h' if since is not None else ''} ({decided_by})" for path, since, decided_by in rows]
     return JudgedTimelapse(
         name=name,
         n_paths=cells.height,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from upath import UPath
 
+from plate_assets.dry_mass.ranking import ranked
 from plate_assets.storage.models import ModelBundle
 from plate_assets.workflows.dry_mass.scoring import ScoredSeries, as_written
 
@@ -34,14 +35,9 @@ class TimelapseReportFiles:
     page_bytes: int
 
 
-def most_abnormal(cells: pl.DataFrame, windows: pl.DataFrame, most: int = MOST) -> list[int]:
-    """The paths that the page shows, the most abnormal first: those whose strips are worth cutting.
-
-    cells, windows: CELL_ANOMALIES and WINDOW_ANOMALIES of one time-lapse.
-    """
-    from plate_assets.dry_mass.figures import ranked_cells
-
-    return ranked_cells(cells, windows)["path_id"].head(most).to_list()
+def most_abnormal(cells: pl.DataFrame, most: int = MOST) -> list[int]:
+    """The paths of CELL_ANOMALIES that the page shows, in its order: those whose strips are worth cutting."""
+    return ranked(cells).drop_nulls("score")["path_id"].head(most).to_list()
 
 
 def write_timelapse_report(
@@ -75,7 +71,7 @@ def write_timelapse_report(
     from plate_assets.dry_mass.strips import CROP_UM
     from plate_assets.storage.files import write_bytes
 
-    shown = most_abnormal(cells, windows, most)
+    shown = most_abnormal(cells, most)
     inputs = ReportInputs(
         name,
         series,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from plate_assets.dry_mass.model import ForecasterConfig
+from plate_assets.dry_mass.ranking import ranked
 from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle
 
@@ -183,10 +184,13 @@ def judge_cells(
 
 
 def as_written(scored: ScoredSeries) -> dict[str, pl.DataFrame]:
-    """The tables as `plate-assets dry-mass score` writes them: `windows` and `cells`, a path under the name `track_id`."""
+    """The tables as `plate-assets dry-mass score` writes them: `windows` and `cells`, a path under the name `track_id`.
+
+    Cells come in the order of the page, with the number that it goes by.
+    """
     windows = scored.windows.select(pl.col("path_id").alias("track_id"), "window_start_h", "mse", "abnormal")
-    cells = scored.cells.select(pl.col("path_id").alias("track_id"), "score", "abnormal", "first_abnormal_h")
-    return {"windows": windows, "cells": cells.sort("score", descending=True, nulls_last=True)}
+    cells = ranked(scored.cells).select(pl.col("path_id").alias("track_id"), "score", "abnormal", "first_abnormal_h", "margin")
+    return {"windows": windows, "cells": cells}
 
 
 def run_experiment(

@@ -1,124 +1,30 @@
-"use strict";
 (() => {
-  const byId = (id) => document.getElementById(id);
-  const facts = JSON.parse(byId("facts").textContent);
+  const { arrow, asked, byId, chart, dataOf, drawn, element, line, markHere, presses, range, remember, rove, whenSeen } = page;
+  const facts = dataOf("facts");
   const list = document.querySelector(".ranked");
-  const cache = new Map();
-  const SVG = "http://www.w3.org/2000/svg";
-  const LEFT = 58, RIGHT = 10, TOP = 10, BOTTOM = 34;
+  const timelapseRows = [...document.querySelectorAll(".timelapse-row")];
+  const figures = (value) => page.figures(value, 3);
+  const cellOf = (path) => dataOf("cell-" + path);
+  const HOURS = "hours since the time-lapse began";
   const STAR = "M0 -8L2.1 -2.6L7.9 -2.5L3.3 1.1L4.9 6.6L0 3.4L-4.9 6.6L-3.3 1.1L-7.9 -2.5L-2.1 -2.6Z";
   let current = null;
-
-  function cellOf(path) {
-    if (!cache.has(path)) cache.set(path, JSON.parse(byId("cell-" + path).textContent));
-    return cache.get(path);
-  }
-
-  function figures(value) {
-    if (value === null || value === undefined) return "–";
-    return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
-  }
-
-  function drawn(parent, tag, attributes, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    parent.append(made);
-    return made;
-  }
-
-  function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function ticks(low, high, about) {
-    const raw = (high - low) / about;
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * ([1, 2, 2.5, 5, 10].find((m) => raw <= power * m * 1.0001) || 10);
-    const found = [];
-    for (let i = Math.ceil(low / step - 1e-9); i <= high / step + 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
-    return found;
-  }
-
-  function decades(low, high) {
-    const found = [];
-    for (let d = Math.ceil(Math.log10(low)); d <= Math.log10(high); d += 1) found.push(10 ** d);
-    return found.length > 1 ? found : [low, Math.sqrt(low * high), high].map((v) => Number(v.toPrecision(2)));
-  }
-
-  function range(values) {
-    const found = values.filter((v) => v !== null);
-    if (!found.length) return [0, 1];
-    const low = Math.min(...found), high = Math.max(...found);
-    const room = (high - low || Math.abs(high) || 1) * 0.08;
-    return [low - room, high + room];
-  }
-
-  // A chart with its axes: x and y turn values into places. y.log: a logarithmic axis.
-  function chart(box, height, x, y, xLabel, yLabel, name) {
-    const width = Math.max(300, box.clientWidth);
-    const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("viewBox", "0 0 " + width + " " + height);
-    svg.setAttribute("height", height);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", name);
-    box.replaceChildren(svg);
-    const scale = y.log ? Math.log10 : (v) => v;
-    const [low, high] = y.range.map(scale);
-    const place = {
-      svg, width, height, bottom: height - BOTTOM,
-      x: (v) => LEFT + (v - x[0]) / (x[1] - x[0]) * (width - LEFT - RIGHT),
-      y: (v) => TOP + (high - scale(v)) / (high - low) * (height - TOP - BOTTOM),
-      hour: (px) => x[0] + (px - LEFT) / (width - LEFT - RIGHT) * (x[1] - x[0]),
-    };
-    place.back = drawn(svg, "g", {});
-    for (const t of y.log ? decades(...y.range) : ticks(...y.range, 4)) {
-      drawn(svg, "path", { class: "grid", d: "M" + LEFT + " " + place.y(t) + "H" + (width - RIGHT) });
-      drawn(svg, "text", { x: LEFT - 6, y: place.y(t) + 4, "text-anchor": "end" }, figures(t));
-    }
-    for (const t of ticks(...x, Math.max(3, width / 90))) {
-      drawn(svg, "path", { class: "tick", d: "M" + place.x(t) + " " + place.bottom + "v5" });
-      drawn(svg, "text", { x: place.x(t), y: place.bottom + 17, "text-anchor": "middle" }, figures(t));
-    }
-    drawn(svg, "path", { class: "tick", d: "M" + LEFT + " " + place.bottom + "H" + (width - RIGHT) });
-    drawn(svg, "text", { x: (LEFT + width) / 2, y: height - 3, "text-anchor": "middle" }, xLabel);
-    drawn(svg, "text", { x: 12, y: (TOP + place.bottom) / 2, "text-anchor": "middle",
-      transform: "rotate(-90 12 " + (TOP + place.bottom) / 2 + ")" }, yLabel);
-    return place;
-  }
-
-  // A line through values at even steps, broken where there is none; a value that stands alone is a dot.
-  function line(place, className, values, start, step) {
-    let path = "", open = false;
-    values.forEach((value, i) => {
-      if (value === null) { open = false; return; }
-      path += (open ? "L" : "M") + place.x(start + i * step).toFixed(1) + " " + place.y(value).toFixed(1);
-      if (!open && (i + 1 === values.length || values[i + 1] === null)) {
-        drawn(place.svg, "circle", { class: "dot", r: 1.6, cx: place.x(start + i * step), cy: place.y(value) });
-      }
-      open = true;
-    });
-    drawn(place.svg, "path", { class: className, d: path || "M0 0" });
-  }
 
   function shade(place, cell) {
     for (const [from, to] of cell.abnormal) {
       const x = place.x(from), width = place.x(to) - x;
-      drawn(place.back, "rect", { class: "shade", x, y: TOP, width, height: place.bottom - TOP });
-      drawn(place.back, "path", { class: "shade-edge", d: "M" + x + " " + TOP + "h" + width });
+      drawn(place.back, "rect", { class: "shade", x, y: place.top, width, height: place.bottom - place.top });
+      drawn(place.back, "path", { class: "shade-edge", d: "M" + x + " " + place.top + "h" + width });
     }
     for (const [from, to] of cell.gaps) {
       const x = place.x(from);
-      drawn(place.back, "rect", { class: "gap", x, y: TOP, width: Math.max(2, place.x(to) - x), height: place.bottom - TOP });
+      drawn(place.back, "rect", { class: "gap", x, y: place.top, width: Math.max(2, place.x(to) - x), height: place.bottom - place.top });
     }
   }
 
   function drawCurve(cell, fact, hours) {
-    const place = chart(byId("curve"), 270, hours, { range: range(cell.mass) }, "hours since the time-lapse began", facts.label,
-      "Dry mass of the cell over time");
+    const place = chart(byId("curve"), {
+      height: 270, x: hours, y: range(cell.mass), xLabel: HOURS, yLabel: facts.label, name: "Dry mass of the cell over time",
+    });
     shade(place, cell);
     line(place, "curve", cell.mass, cell.start_h, cell.step_h);
     for (const [hour, mass] of cell.divisions) {
@@ -138,8 +44,9 @@
     const box = byId("errors");
     if (!known.length) { box.replaceChildren(element("p", "notice", "No window without a gap.")); return null; }
     const low = Math.min(facts.threshold, ...known) / 1.4, high = Math.max(facts.threshold, ...known) * 1.4;
-    const place = chart(box, 170, hours, { range: [low, high], log: true }, "hours since the time-lapse began", "error",
-      "Error of each window with the threshold");
+    const place = chart(box, {
+      height: 170, x: hours, y: [low, high], log: true, xLabel: HOURS, yLabel: "error", name: "Error of each window with the threshold",
+    });
     shade(place, cell);
     const start = cell.start_h + facts.input_h, tau = place.y(facts.threshold);
     let area = "";
@@ -150,8 +57,8 @@
     const step = place.x(start + cell.step_h) - place.x(start);
     if (area) drawn(place.svg, "path", { d: area, class: "above", "stroke-width": Math.max(1, step) });
     line(place, "curve", cell.error.map((v) => (v === null ? null : Math.max(v, low))), start, cell.step_h);
-    drawn(place.svg, "path", { class: "tau", d: "M" + LEFT + " " + tau + "H" + (place.width - RIGHT) });
-    drawn(place.svg, "text", { class: "strong", x: LEFT + 5, y: tau - 5 }, "τ = " + figures(facts.threshold));
+    drawn(place.svg, "path", { class: "tau", d: "M" + place.left + " " + tau + "H" + place.right });
+    drawn(place.svg, "text", { class: "strong", x: place.left + 5, y: tau - 5 }, "τ = " + figures(facts.threshold));
     return place;
   }
 
@@ -161,9 +68,11 @@
     const step = facts.window_h / worst.mass.length, ahead = worst.start_h + facts.input_h;
     const x = [worst.start_h, worst.start_h + facts.window_h];
     const every = worst.mass.concat(worst.target, worst.forecast, worst.persistence, worst.linear);
-    const place = chart(byId("forecast-plot"), 240, x, { range: range(every) }, "hours since the time-lapse began; shaded: the 10 h that are forecast",
-      facts.label, "Forecast of the worst window against what was measured");
-    drawn(place.back, "rect", { class: "ahead", x: place.x(ahead), y: TOP, width: place.x(x[1]) - place.x(ahead), height: place.bottom - TOP });
+    const place = chart(byId("forecast-plot"), {
+      height: 240, x, y: range(every), xLabel: HOURS + "; shaded: the 10 h that are forecast", yLabel: facts.label,
+      name: "Forecast of the worst window against what was measured",
+    });
+    drawn(place.back, "rect", { class: "ahead", x: place.x(ahead), y: place.top, width: place.x(x[1]) - place.x(ahead), height: place.bottom - place.top });
     line(place, "curve thin", worst.mass, worst.start_h, step);
     for (const name of ["linear", "persistence", "target"]) line(place, name, worst[name], ahead, step);
     line(place, "network", worst.forecast, ahead, step);
@@ -181,12 +90,12 @@
     const lines = places.map((place) => drawn(place.svg, "path", { class: "cross", d: "M-9 0" }));
     const read = (event, place) => {
       const box = place.svg.getBoundingClientRect();
-      const hour = place.hour((event.clientX - box.left) * place.width / box.width);
+      const hour = place.value((event.clientX - box.left) * place.width / box.width);
       const at = Math.round((hour - cell.start_h) / cell.step_h);
       if (at < 0 || at >= cell.mass.length) { leave(); return; }
       const time = cell.start_h + at * cell.step_h;
       const error = cell.error[Math.round((time - facts.input_h - cell.start_h) / cell.step_h)];
-      lines.forEach((mark, i) => mark.setAttribute("d", "M" + places[i].x(time) + " " + TOP + "V" + places[i].bottom));
+      lines.forEach((mark, i) => mark.setAttribute("d", "M" + places[i].x(time) + " " + place.top + "V" + places[i].bottom));
       const mass = cell.mass[at] === null ? "not measured" : figures(cell.mass[at]) + " " + facts.unit;
       byId("read").textContent = time.toFixed(1) + " h · " + mass
         + (error === null || error === undefined ? "" : " · forecast from here: error " + figures(error) + " (" + figures(error / facts.threshold) + " τ)");
@@ -207,10 +116,9 @@
   }
 
   function drawStrip(path) {
-    const block = byId("strip-" + path);
-    byId("strip").hidden = !block;
-    if (!block) return;
-    const found = JSON.parse(block.textContent);
+    const found = dataOf("strip-" + path);
+    byId("strip").hidden = !found;
+    if (!found) return;
     byId("strip-picture").src = found.src;
     byId("strip-picture").alt = "Strip of cell " + path;
     byId("strip-words").textContent = found.words;
@@ -230,8 +138,8 @@
   }
 
   function words(path, fact) {
-    const parts = ["score " + fact.score.toFixed(2) + " (threshold " + figures(fact.threshold) + ")",
-      fact.n_abnormal + " of " + fact.n_windows + " windows abnormal"];
+    const parts = ["margin " + fact.margin.toFixed(2) + ": " + fact.decided_by,
+      "score " + fact.score.toFixed(2) + " (threshold " + figures(fact.threshold) + ")", fact.n_abnormal + " of " + fact.n_windows + " windows abnormal"];
     if (fact.first_abnormal_h !== null) parts.push("the first from " + fact.first_abnormal_h.toFixed(1) + " h on");
     parts.push("mean error " + figures(fact.mean_mse) + " (persistence " + figures(fact.mean_persistence) + ", linear growth " + figures(fact.mean_linear) + ")");
     parts.push("lineage " + fact.lineage_id + (fact.well ? ", well " + fact.well : ""));
@@ -246,7 +154,7 @@
     byId("detail-title").textContent = "Cell " + path;
     const cause = byId("detail-cause");
     cause.textContent = fact.abnormal ? "a guess: " + fact.cause : "not flagged";
-    cause.className = "cause " + (fact.abnormal ? (fact.cause === "biology" ? "biological" : "acquisition") : "plain");
+    cause.className = "pill " + (fact.abnormal ? (fact.cause === "biology" ? "biological" : "acquisition") : "");
     byId("detail-rank").textContent = "rank " + fact.rank;
     byId("detail-words").textContent = words(path, fact);
     byId("detail-evidence").replaceChildren(...fact.evidence.map((text) => element("li", "", text)));
@@ -254,11 +162,10 @@
     drawStrip(path);
     drawCharts();
     command();
-    document.querySelectorAll("tr.here, .timelapse-row.here").forEach((row) => row.classList.remove("here"));
-    document.querySelectorAll('tr[data-cell="' + path + '"], .timelapse-row[data-cell="' + path + '"]').forEach((row) => row.classList.add("here"));
+    markHere(document.querySelectorAll('tr[data-cell="' + path + '"], .timelapse-row[data-cell="' + path + '"]'));
     byId("before").disabled = !neighbour(-1);
     byId("after").disabled = !neighbour(1);
-    history.replaceState(null, "", "#cell-" + path);
+    remember("cell-" + path);
   }
 
   function rowOf(path) {
@@ -282,7 +189,7 @@
     intoView(row);
     if (from === "list") {
       row.querySelector("button.link").focus({ preventScroll: true });
-      if (matchMedia("(max-width: 1100px)").matches) byId("detail").scrollIntoView();
+      if (matchMedia("(max-width: 1300px)").matches) byId("detail").scrollIntoView();
     } else if (from === "timelapse") {
       byId("detail").scrollIntoView({ block: "start" });
       byId("detail-title").focus({ preventScroll: true });
@@ -295,29 +202,6 @@
     return row;
   }
 
-  function rove(mark) {
-    document.querySelectorAll('.timelapse-row[tabindex="0"]').forEach((other) => other.setAttribute("tabindex", "-1"));
-    mark.setAttribute("tabindex", "0");
-  }
-
-  function sortBy(head) {
-    const table = head.closest("table");
-    const number = head.dataset.kind === "number";
-    const first = number && head.cellIndex ? "descending" : "ascending";
-    const other = first === "descending" ? "ascending" : "descending";
-    const next = head.getAttribute("aria-sort") === first ? other : first;
-    table.querySelectorAll("th").forEach((cell) => cell.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", next);
-    table.classList.toggle("by-rank", head.cellIndex === 0 && next === "ascending");
-    const compare = number ? (a, b) => Number(a) - Number(b) : (a, b) => a.localeCompare(b, "en", { numeric: true });
-    const keyed = [...table.tBodies[0].rows].map((row, at) => ({ row, at, key: row.cells[head.cellIndex].dataset.value }));
-    keyed.sort((a, b) => {
-      if ((a.key === "") !== (b.key === "")) return a.key === "" ? 1 : -1;
-      return (next === "descending" ? compare(b.key, a.key) : compare(a.key, b.key)) || a.at - b.at;
-    });
-    table.tBodies[0].append(...keyed.map((item) => item.row));
-  }
-
   function filterBy(cause) {
     for (const row of list.tBodies[0].rows) row.hidden = Boolean(cause) && row.dataset.cause !== cause;
     if (current === null) return;
@@ -328,8 +212,7 @@
   function spark(row) {
     const cell = cellOf(row.dataset.cell), every = Math.max(1, Math.floor(cell.mass.length / 60));
     const [low, high] = range(cell.mass);
-    const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("viewBox", "0 0 92 26");
+    const svg = drawn(null, "svg", { viewBox: "0 0 92 26" });
     const x = (i) => 1 + 90 * i / Math.max(1, cell.mass.length - 1);
     for (const [from, to] of cell.abnormal) {
       const begin = x((from - cell.start_h) / cell.step_h);
@@ -362,24 +245,21 @@
   document.addEventListener("click", (event) => {
     const at = event.target instanceof Element ? event.target : null;
     if (!at) return;
-    const head = at.closest("table.sortable th[data-kind]");
-    if (head && at.closest("button")) { sortBy(head); return; }
     const mark = at.closest("[data-cell]");
     if (!mark) return;
     const ofRow = mark.classList.contains("timelapse-row");
-    if (ofRow) rove(mark);
+    if (ofRow) rove(timelapseRows, mark);
     open(mark.dataset.cell, ofRow ? "timelapse" : "list");
   });
 
   document.addEventListener("keydown", (event) => {
     const at = event.target instanceof Element ? event.target : null;
-    const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const way = arrow(event) ? arrow(event)[0] : 0;
     const mark = at && at.closest(".timelapse-row");
     if (mark) {
-      const rows = [...document.querySelectorAll(".timelapse-row")];
-      const next = way ? rows[rows.indexOf(mark) + way] : null;
-      if (next) { event.preventDefault(); rove(next); next.focus(); }
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(mark.dataset.cell, "timelapse"); }
+      const next = way ? timelapseRows[timelapseRows.indexOf(mark) + way] : null;
+      if (next) { event.preventDefault(); rove(timelapseRows, next); next.focus(); }
+      if (presses(event)) { event.preventDefault(); open(mark.dataset.cell, "timelapse"); }
       return;
     }
     if (!at || !list) return;
@@ -393,8 +273,7 @@
     if (event.key === "Escape" && at.closest("#detail")) rowOf(current).querySelector("button.link").focus();
   });
 
-  const timelapseRow = document.querySelector(".timelapse-row");
-  if (timelapseRow) timelapseRow.setAttribute("tabindex", "0");
+  if (timelapseRows.length) rove(timelapseRows, timelapseRows[0]);
   if (!list) return;
   byId("before").addEventListener("click", () => walk(-1));
   byId("after").addEventListener("click", () => walk(1));
@@ -403,16 +282,9 @@
   byId("author").addEventListener("input", command);
   byId("copy").addEventListener("click", copy);
   document.querySelectorAll('.filter input').forEach((input) => input.addEventListener("change", () => filterBy(input.value)));
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      spark(entry.target);
-      seen.unobserve(entry.target);
-    }
-  }, { rootMargin: "200px" });
-  for (const row of list.tBodies[0].rows) seen.observe(row);
+  whenSeen(list.tBodies[0].rows, spark, "200px");
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(drawCharts, 120); });
-  const wanted = decodeURIComponent(location.hash).replace(/^#cell-/, "");
+  const wanted = asked().replace(/^cell-/, "");
   open(Object.hasOwn(facts.cells, wanted) ? wanted : list.tBodies[0].rows[0].dataset.cell, "");
 })();

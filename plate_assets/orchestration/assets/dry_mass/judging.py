@@ -143,12 +143,14 @@ def cell_anomalies(
     forecasters: dg.ResourceParam[ModelRegistry],
 ) -> dg.MaterializeResult:
     """One row for each path: the share of its windows that are abnormal, since when, and whether the microscope may be why."""
+    from plate_assets.dry_mass.ranking import ranked
     from plate_assets.workflows.dry_mass.scoring import judge_cells
 
     version = window_anomalies["model_version"][0] if window_anomalies.height else settings.dry_mass_model
     version = forecasters.version_of(version)
     cells = judge_cells(dry_mass_series, window_anomalies, forecasters.load(version), version, tracks=cell_tracks)
-    flagged = cells.filter(pl.col("abnormal")).sort("score", descending=True)
+    flagged = ranked(cells).filter(pl.col("abnormal"))
+    told = flagged.select("path_id", "margin", "decided_by", "first_abnormal_h", "cause", "evidence")
     return dg.MaterializeResult(
         value=cells,
         metadata={
@@ -157,7 +159,7 @@ def cell_anomalies(
             "abnormal": flagged.height,
             "of them acquisition": flagged.filter(pl.col("cause") == "acquisition").height,
             "threshold": cells["threshold"].first() or 0.0,  # pyright: ignore[reportArgumentType]
-            "most abnormal": table_shown(flagged.select("path_id", "score", "first_abnormal_h", "cause", "evidence"), 20),
+            "most abnormal": table_shown(told, 20),
         },
     )
 
@@ -185,7 +187,7 @@ def timelapse_report(
     name = context.partition_key
     version = cell_anomalies["model_version"][0] if cell_anomalies.height else forecasters.version_of(settings.dry_mass_model)
     recorded = timelapse_of(timelapse, settings)
-    shown = most_abnormal(cell_anomalies, window_anomalies, STRIPS)
+    shown = most_abnormal(cell_anomalies, STRIPS)
     strips = strips_of(recorded, shown, phase_frames, cell_masks, cell_tracks) if recorded else {}
     folder = storage.report("timelapse_report", name)
     written = write_timelapse_report(

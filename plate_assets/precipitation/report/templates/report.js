@@ -1,32 +1,11 @@
-"use strict";
 (() => {
-  const byId = (id) => document.getElementById(id);
-  const facts = JSON.parse(byId("facts").textContent);
+  const { arrow, asked, byId, dataOf, drawn, element, markHere, presses, remember, rove, whenSeen } = page;
+  const facts = dataOf("facts");
   const panel = byId("panel");
-  const cache = new Map();
-  let current = null;
+  const figures = (value) => page.figures(value, 4);
+  const picturesOf = (well) => dataOf("pictures-" + well) || {};
+  const marksOf = (map) => map.querySelectorAll(".well[data-well]");
   let opener = null;
-
-  function picturesOf(well) {
-    if (!cache.has(well)) {
-      const block = byId("pictures-" + well);
-      cache.set(well, block ? JSON.parse(block.textContent) : {});
-    }
-    return cache.get(well);
-  }
-
-  function figures(value) {
-    if (value === null || value === undefined) return "–";
-    if (typeof value !== "number") return String(value);
-    return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-  }
-
-  function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
 
   function heatShare() {
     return byId("heat-on").checked ? byId("heat-opacity").value / 100 : 0;
@@ -115,7 +94,6 @@
     for (const name of group.wells) {
       const figure = element("figure");
       const thumb = thumbnail(name);
-      thumb.classList.toggle("here", name === well);
       thumb.classList.toggle("off", facts.wells[name].excluded);
       figure.append(thumb, element("figcaption", "", figures(facts.wells[name].score)));
       row.append(figure);
@@ -127,7 +105,6 @@
     const of = facts.wells[well];
     const group = facts.groups[of.group] || { wells: [well] };
     if (from && !panel.contains(from)) opener = from;
-    current = well;
     byId("panel-title").textContent = "Well " + well;
     const role = of.role === "sample" ? "" : " · " + of.role.replaceAll("_", " ");
     byId("panel-words").textContent = (of.condition || "no condition named") + role;
@@ -135,21 +112,20 @@
     showFacts(well, group);
     showGroup(well, group);
     setHeat();
-    document.querySelectorAll(".well.here").forEach((mark) => mark.classList.remove("here"));
-    document.querySelectorAll('.well[data-well="' + well + '"]').forEach((mark) => mark.classList.add("here"));
+    markHere(document.querySelectorAll('.well[data-well="' + well + '"], #group .thumb[data-well="' + well + '"]'));
     panel.hidden = false;
     panel.scrollTop = 0;
     document.body.classList.add("open");
     byId("panel-title").focus({ preventScroll: true });
-    history.replaceState(null, "", "#" + well);
+    remember(well);
   }
 
   function close() {
     if (panel.hidden) return;
     panel.hidden = true;
     document.body.classList.remove("open");
-    document.querySelectorAll(".well.here").forEach((mark) => mark.classList.remove("here"));
-    history.replaceState(null, "", "#");
+    markHere([]);
+    remember("");
     if (opener && opener.isConnected) opener.focus({ preventScroll: true });
   }
 
@@ -164,49 +140,21 @@
     for (let step = 0; step < 48; step += 1) {
       row += down; col += right;
       const next = map.querySelector('.well[data-row="' + row + '"][data-col="' + col + '"]');
-      if (next) { rove(map, next); next.focus(); return; }
+      if (next) { rove(marksOf(map), next); next.focus(); return; }
     }
-  }
-
-  function rove(map, mark) {
-    map.querySelectorAll('.well[tabindex="0"]').forEach((other) => other.setAttribute("tabindex", "-1"));
-    mark.setAttribute("tabindex", "0");
-  }
-
-  function sortTable(table, index, kind, descending) {
-    const body = table.tBodies[0];
-    const keyed = [...body.rows].map((row, at) => ({ row, at, key: row.cells[index].dataset.value }));
-    const compare = kind === "number" ? (a, b) => Number(a) - Number(b) : (a, b) => a.localeCompare(b, "en", { numeric: true });
-    keyed.sort((a, b) => {
-      if ((a.key === "") !== (b.key === "")) return a.key === "" ? 1 : -1;
-      return (descending ? compare(b.key, a.key) : compare(a.key, b.key)) || a.at - b.at;
-    });
-    body.append(...keyed.map((item) => item.row));
-  }
-
-  function sortBy(head) {
-    const table = head.closest("table");
-    const first = head.dataset.kind === "number" ? "descending" : "ascending";
-    const other = first === "descending" ? "ascending" : "descending";
-    const next = head.getAttribute("aria-sort") === first ? other : first;
-    table.querySelectorAll("th").forEach((cell) => cell.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", next);
-    sortTable(table, head.cellIndex, head.dataset.kind, next === "descending");
   }
 
   function picturesInWells(on) {
     const map = document.querySelector(".plate-score");
     map.querySelectorAll("image").forEach((image) => image.remove());
     if (!on) return;
-    map.querySelectorAll(".well[data-well]").forEach((mark) => {
+    marksOf(map).forEach((mark) => {
       const found = picturesOf(mark.dataset.well);
       const face = mark.querySelector(".face");
       for (const kind of ["picture", "heat"]) {
         if (!found[kind]) continue;
-        const image = document.createElementNS("http://www.w3.org/2000/svg", "image");
+        const image = drawn(null, "image", { href: found[kind], preserveAspectRatio: kind === "heat" ? "none" : "xMidYMid slice" });
         for (const name of ["x", "y", "width", "height"]) image.setAttribute(name, face.getAttribute(name));
-        image.setAttribute("href", found[kind]);
-        image.setAttribute("preserveAspectRatio", kind === "heat" ? "none" : "xMidYMid slice");
         mark.insertBefore(image, face.nextSibling ? mark.querySelector("text.inside") : null);
       }
     });
@@ -215,14 +163,12 @@
   document.addEventListener("click", (event) => {
     const at = event.target instanceof Element ? event.target : null;
     if (!at) return;
-    const head = at.closest("table.sortable th[data-kind]");
-    if (head && at.closest("button")) { sortBy(head); return; }
     const group = at.closest("[data-group-link]");
     if (group) { open((facts.groups[group.dataset.groupLink] || { wells: [] }).wells[0], group); return; }
     const well = at.closest("[data-well]");
     if (well) {
       const map = well.closest(".plate-map");
-      if (map) rove(map, well);
+      if (map) rove(marksOf(map), well);
       open(well.dataset.well, well);
     }
   });
@@ -231,9 +177,9 @@
     if (event.key === "Escape") { close(); return; }
     const mark = event.target instanceof Element ? event.target.closest(".plate-map .well[data-well]") : null;
     if (!mark) return;
-    const ways = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    if (ways[event.key]) { event.preventDefault(); moveFocus(mark, ...ways[event.key]); }
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(mark.dataset.well, mark); }
+    const way = arrow(event);
+    if (way) { event.preventDefault(); moveFocus(mark, ...way); }
+    if (presses(event)) { event.preventDefault(); open(mark.dataset.well, mark); }
   });
 
   byId("panel-close").addEventListener("click", close);
@@ -249,14 +195,7 @@
     const first = map.querySelector(".well.called[data-well]") || map.querySelector(".well[data-well]");
     if (first) first.setAttribute("tabindex", "0");
   });
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      fillStage(entry.target.querySelector(".stage"), entry.target.dataset.well);
-      seen.unobserve(entry.target);
-    }
-  }, { rootMargin: "300px" });
-  document.querySelectorAll(".ranked .thumb").forEach((thumb) => seen.observe(thumb));
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  whenSeen(document.querySelectorAll(".suspects .thumb"), (thumb) => fillStage(thumb.querySelector(".stage"), thumb.dataset.well), "300px");
+  const wanted = Object.hasOwn(facts.groups, asked()) && !Object.hasOwn(facts.wells, asked()) ? facts.groups[asked()].wells[0] : asked();
   if (Object.hasOwn(facts.wells, wanted)) open(wanted, null);
 })();
