@@ -209,7 +209,7 @@ def _look_at_steps(looked: _Looked, steps: StepStatistics, rules: SignRules) -> 
     ratio = _steps(looked.series) / (steps.step_median or np.nan)
     tiny, huge = rules.tiny_step, rules.huge_step
     for wrong, size, limit in ((ratio < tiny, -ratio, tiny), (ratio > huge, ratio, huge)):
-        looked.measure((ratio - 1) / (limit - 1), "step {:.2g} times the usual one, limit {:g}", ratio, limit)
+        looked.measure((ratio - 1) / (limit - 1), "step {:.2g} of the usual, limit {:g}", ratio, limit)
         for path, point, hour in looked.largest(wrong, size):
             looked.found.faults[path].append((hour, f"step: {ratio[point]:.2g} times the usual one at {hour:.1f} h"))
 
@@ -238,7 +238,7 @@ def _look_for_jumps(looked: _Looked, steps: StepStatistics, rules: SignRules) ->
     size, limit = np.abs(jumps - steps.jump_median), _limit(rules, steps.jump_spread)
     far = size > limit
     reached = _ratio_at(limit, steps.jump_median, jumps)
-    looked.measure(size / limit, "mass × {:.2f} within an hour, limit × {:.2f}", np.exp(jumps), reached)
+    looked.measure(size / limit, "mass × {:.2f} in an hour, limit × {:.2f}", np.exp(jumps), reached)
     wide = far & (np.abs(jumps) >= np.log1p(rules.least_undone))
     up, down = np.flatnonzero(wide & (jumps > 0)), np.flatnonzero(wide & (jumps < 0))
     undone = np.zeros(len(jumps), dtype=bool)
@@ -270,7 +270,7 @@ def _look_at_divisions(looked: _Looked, steps: StepStatistics, rules: SignRules)
         shares = np.exp(division - steps.division_median) / 2  # an hour's growth is in the median
         size = np.abs(division - steps.division_median)
         reached = _ratio_at(limit, 0.0, division - steps.division_median) / 2
-        looked.measure(size / limit, "daughter of {:.2f} of the mother's mass, limit {:.2f}", shares, reached)
+        looked.measure(size / limit, "daughter {:.2f} of the mother, limit {:.2f}", shares, reached)
         for path, point, hour in looked.largest(size > limit, size):
             share = shares[point]
             biology[path].append((hour, f"division: {share:.2f} of the mother's mass in one daughter at {hour:.1f} h"))

@@ -29,7 +29,9 @@ def judged_timelapse(name: str, cells: pl.DataFrame, report: str = "") -> Judged
     """The line of a time-lapse, from its CELL_ANOMALIES."""
     flagged = ranked(cells).filter(pl.col("abnormal").fill_null(False))
     rows = flagged.select("path_id", "first_abnormal_h", "decided_by").head(3).iter_rows()
-    worst = [f"path {path}{f' since {since:.0f} h' if since is not None else ''} ({decided_by})" for path, since, decided_by in rows]
+    worst = [
+        f"path {path}{f' since {since:.0f} h' if since is not None else ''} ({decided_by})" for path, since, decided_by in rows
+    ]
     return JudgedTimelapse(
         name=name,
         n_paths=cells.height,

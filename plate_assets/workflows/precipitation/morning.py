@@ -64,7 +64,9 @@ def called_conditions(
     rows = in_time_order(calls).with_columns(acquisition=ids).with_columns(tonight=pl.col("acquisition").is_in(list(tonight)))
     called = rows.filter(pl.col("tonight") & pl.col("call").fill_null(False))
     first = {(plate, group): when for plate, group, when in onset.drop_nulls("onset").select(*names, "onset").iter_rows()}
-    histories = rows.join(called.select(names).unique(), on=names, how="semi").partition_by(names, as_dict=True, maintain_order=True)
+    histories = rows.join(called.select(names).unique(), on=names, how="semi").partition_by(
+        names, as_dict=True, maintain_order=True
+    )
     found = []
     for key, history in histories.items():
         latest = called.filter((pl.col(names[0]) == key[0]) & (pl.col(names[1]) == key[1])).row(-1, named=True)
