@@ -26,6 +26,7 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from plate_assets.orchestration.sciences import model_kinds
 from plate_assets.precipitation.report import heatmap_png
 from plate_assets.settings import Settings
 from tests.browser.chromium import start_chromium
@@ -205,10 +206,11 @@ def most_called(storage: Path) -> str:
 
 def main() -> None:
     """Take every picture."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are stopped too
     settings = Settings()
     home, storage = settings.home.resolve(), Path(settings.storage_root)
     plate = most_called(storage)
-    model = settings.precipitation_model.removeprefix("models:/").partition("@")[0]
+    model = model_kinds()["precipitation"].name
     PICTURES.mkdir(exist_ok=True)
     write_picture("plate", heatmap_png(made_plate(96)))
     dagster = ["dagster-webserver", "--workspace", "workspace.yaml", "--read-only"]

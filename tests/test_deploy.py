@@ -1,10 +1,10 @@
-"""What `deploy/` promises for one machine: the environment file, the units, the page of tables.
+"""What `deploy/` promises for one machine: the environment file and the units.
 
-Belongs here: that these files say what the code does. Not here: the package and its pages (`test_packaging`).
+Belongs here: that these files say what the code does. Not here: the pages that people read (`test_docs`), the package
+(`test_packaging`).
 """
 
 import re
-import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -100,13 +100,3 @@ def test_the_workspace_names_a_module_that_is_there():
     [location] = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     module = location["python_module"]["module_name"]
     assert (ROOT / (module.replace(".", "/") + ".py")).is_file()
-
-
-def test_the_page_of_tables_is_what_the_schemas_say():
-    written = (DEPLOY / "TABLES.md").read_text()
-    assert written == runpy.run_path(str(DEPLOY / "tables.py"))["page"](), "a schema changed: run `make docs`"
-
-
-def test_the_page_of_layouts_is_what_the_readers_say():
-    written = (DEPLOY / "LAYOUTS.md").read_text()
-    assert written == runpy.run_path(str(DEPLOY / "layouts.py"))["page"](), "a reader changed: run `make docs`"

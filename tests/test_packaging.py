@@ -1,6 +1,6 @@
-"""The package as it is shipped: what it declares, what it pins, what it carries, and where its pages point.
+"""The package as it is shipped: what it declares, what it pins, and what it carries.
 
-Belongs here: pyproject.toml, the constraints, the README's links, LICENSE. Not here: `deploy/` (`test_deploy`).
+Belongs here: pyproject.toml, the constraints, LICENSE. Not here: `deploy/` (`test_deploy`), pages (`test_docs`).
 """
 
 import ast
@@ -141,25 +141,3 @@ def test_the_command_says_its_version():
 def test_the_licence_is_there_in_full():
     text = (ROOT / "LICENSE").read_text()
     assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
-
-
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "deploy").glob("*.md"))], ids=lambda page: page.name)
-def test_a_page_points_only_to_what_is_there(page):
-    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
-    gone = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
-    assert not gone
-
-
-def test_the_readme_names_only_commands_that_exist():
-    text = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
-    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
-
-    from typer.main import get_command
-
-    from plate_assets.cli import app
-
-    commands = getattr(get_command(app), "commands").keys()  # noqa: B009  (a group; click's base class has none)
-    named = set(re.findall(r"`plate-assets ([a-z-]+)", text))
-    assert named <= commands, f"{named - commands}: the README names them, and the command has them not"
-    assert commands <= named, f"{commands - named}: the command has them, and the README's table lacks them"

@@ -6,6 +6,7 @@ import dagster as dg
 
 from docs.pages.markdown import table
 from plate_assets.definitions import build_definitions
+from plate_assets.orchestration.sciences import table_schemas
 from plate_assets.settings import Settings
 
 HEAD = """# The assets
@@ -28,7 +29,8 @@ def _partitions(partitions: dg.PartitionsDefinition | None) -> str:
 
 def _asset(node: Any) -> list[str]:
     name = node.key.to_user_string()
-    shown = f"[`{name}`](TABLES.md#{name})" if "dagster/column_schema" in node.metadata else f"`{name}`"
+    schema = table_schemas().get(name)
+    shown = f"[`{name}`](TABLES.md#{schema.name})" if schema else f"`{name}`"
     parents = [key.to_user_string() for key in node.parent_keys]
     return [shown, node.description or "", _named(parents), _partitions(node.partitions_def)]
 

@@ -53,12 +53,14 @@ def _parameters(command: Any) -> list[list[str]]:
 
 
 def page() -> str:
-    """The whole page: the panels of `--help` as parts, each command with what it takes."""
+    """The whole page: all commands at a glance, then the panels of `--help` as parts, each command with what it takes."""
     panels: dict[str, list[str]] = {}
+    overview = [[f"[`{name}`](#{name.replace(' ', '-')})", command.help or ""] for name, command in commands()]
     for name, command in commands():
         group = get_command(app).commands[name.split()[1]]  # type: ignore[attr-defined]  (a group's; its base class has none)
         said = f"### {name}\n\n```\n{_usage(name, command)}\n```\n\n{command.help}\n"
         if rows := _parameters(command):
             said += f"\n{table(['argument or option', 'default', 'meaning'], rows)}\n"
         panels.setdefault(group.rich_help_panel or "Others", []).append(said)
-    return "\n".join([HEAD, *(f"## {panel}\n\n" + "\n".join(said) for panel, said in panels.items())])
+    glance = table(["command", "what it does"], overview)
+    return "\n".join([HEAD, f"{glance}\n", *(f"## {panel}\n\n" + "\n".join(said) for panel, said in panels.items())])
