@@ -27,7 +27,13 @@ def test_cultures_are_simulated_learnt_and_scored_from_the_shell_alone(tmp_path)
     said = run("dry-mass", "score", tables[0], "--model", tmp_path / "model", "--out", tmp_path / "out")
     assert "paths abnormal" in said
     assert pl.read_csv(tmp_path / "out" / "windows.csv").columns == ["track_id", "window_start_h", "mse", "abnormal"]
-    assert pl.read_csv(tmp_path / "out" / "cells.csv").columns == ["track_id", "score", "abnormal", "first_abnormal_h"]
+    assert pl.read_csv(tmp_path / "out" / "cells.csv").columns == [
+        "track_id",
+        "score",
+        "abnormal",
+        "first_abnormal_h",
+        "margin",
+    ]
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 
 

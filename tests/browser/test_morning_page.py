@@ -34,3 +34,23 @@ def test_the_page_reads_on_a_phone_without_sideways_scroll(open_page):
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_click_on_a_column_sorts_the_called_conditions(open_page):
+    week = (Visit("024h", False, 1.0, False), Visit("048h", True, 3.2, True, "../P1/report.html"))
+    called = [CalledCondition("P1", name, None, week, score) for name, score in (("A01", 5.0), ("C05", None), ("E09", 4.0))]
+    inputs = MorningInputs(datetime(2026, 5, 4, 18), datetime(2026, 5, 5, 6), sections=[called_section(called, 1)])
+    browser = open_page(render_morning(inputs))
+    head = browser.find_element(By.XPATH, "//th/button[text()='Score']")
+
+    def order() -> list[str]:
+        return [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#called tbody td:first-child")]
+
+    head.click()
+    assert order() == ["E09", "A01", "C05"], "one without a score comes last"
+    head.click()
+    assert order() == ["A01", "E09", "C05"]
+    mark = browser.find_element(By.CSS_SELECTOR, ".visit.called")
+    assert mark.get_attribute("aria-label") == "048h: precipitated, score 3.2" and mark.get_attribute("href").endswith(
+        "report.html"
+    )

@@ -1,5 +1,8 @@
 """The plate report in a real browser: what a scientist does with it."""
 
+from dataclasses import replace
+
+import polars as pl
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -128,6 +131,14 @@ def test_a_link_to_a_well_opens_it_and_a_phone_needs_no_sideways_scroll(open_pag
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_link_to_a_condition_opens_its_first_well(open_page):
+    inputs = made_plate(96)
+    wells = inputs.wells.with_columns(Metadata_Quadruplet="G " + pl.col("Metadata_Quadruplet"))
+    calls = inputs.calls.with_columns(Metadata_Quadruplet="G " + pl.col("Metadata_Quadruplet"))
+    browser = open_page(render_report(replace(inputs, wells=wells, calls=calls)), fragment="#G%20C05")
+    assert browser.find_element(By.ID, "panel-title").text == "Well C05"
 
 
 def test_the_pictures_can_stand_in_the_wells(open_page):

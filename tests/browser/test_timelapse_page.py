@@ -83,6 +83,16 @@ def test_the_list_is_sorted_by_a_column_and_filtered_by_cause(open_page):
     assert title(browser) == "Cell 2" and one(browser, "#after").get_attribute("disabled")
 
 
+def test_the_list_reads_consistently_from_the_margin_above(open_page):
+    browser = open_page(render_report(made_inputs(12, 3)))
+    cells = browser.execute_script(
+        "return [...document.querySelectorAll('.ranked tbody tr')].map((row) => [row.cells[3].dataset.value, row.className])"
+    )
+    margins, flagged = [float(margin) for margin, _ in cells], ["flagged" in names for _, names in cells]
+    assert margins == sorted(margins, reverse=True) and flagged == [margin >= 1 for margin in margins]
+    assert one(browser, "#detail-words").text.startswith("margin ")
+
+
 def test_the_command_is_the_one_that_records_the_verdict(open_page):
     name = "it's a time-lapse"
     browser = open_page(render_report(made_inputs(4, 2, name=name, annotations=verdicts((0, "both", None, "ann"), name=name))))

@@ -3,15 +3,16 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plate_assets.dry_mass.anomalies import cell_anomalies, cell_scores, window_anomalies
 from plate_assets.dry_mass.forecaster import WindowErrors
+from plate_assets.dry_mass.ranking import ranked
 from plate_assets.dry_mass.signs import SignRules, StepStatistics
 from plate_assets.dry_mass.tables import CELL_TRACKS
 from plate_assets.dry_mass.windows import PathSeries, windows_of
-from tests.dry_mass.made_series import path_rows, plain_table, table_of
+from tests.dry_mass.made_series import culture, path_rows, plain_table, table_of
 
 STEPS = StepStatistics(jump_median=0.035, jump_spread=0.03, step_median=0.04, speed_median=2.0, speed_spread=0.3)
 
@@ -101,6 +102,31 @@ def test_a_sign_flags_a_path_below_the_threshold_and_by_score_alone_it_is_not_fl
     assert cells["first_abnormal_h"][0] == pytest.approx(25, abs=3.1) and cells["first_abnormal_h"][1] is None
     paper = cell_anomalies(series, table, 0.5, STEPS, "v1", rules=SignRules(flag="score"))
     assert paper["abnormal"].to_list() == [False, False] and set(paper["cause"]) == {"none"}
+
+
+def test_the_margin_is_the_larger_of_score_and_sign_over_their_limits_and_says_which():
+    series = PathSeries.of(plain_table(changed(growing(), slice(150, 168), 2), growing(noise=0.0), growing(100)))
+    table = windows_table(series, np.repeat([0.5, 2.0, 0.5], [121, 90, 31]))
+    cells = cell_anomalies(series, table, 0.5, STEPS, "v1")
+    assert cells["margin"][0] > 2 and cells["decided_by"][0].startswith("mass × 0.5"), "back is farther than there: it grew"
+    assert cells["decided_by"][0].endswith("in an hour, limit × 0.83")  # exp(0.035) / 1.25
+    assert cells["margin"][1] == pytest.approx(90 / 121 / 0.5) and cells["decided_by"][1] == "score 0.744, limit 0.5"
+    assert cells.select("margin", "decided_by").row(2) == (None, None)
+    paper = cell_anomalies(series, table, 0.5, STEPS, "v1", rules=SignRules(flag="score"))
+    assert paper["margin"].to_list() == [0.0, pytest.approx(90 / 121 / 0.5), None]
+    none = cell_anomalies(series, table, 0.0, STEPS, "v1", rules=SignRules(flag="score"))
+    assert none["margin"].to_list() == [0.0, 90.0, None], "where the first abnormal window flags, it counts as one"
+
+
+@given(st.integers(0, 20), st.floats(0.0, 0.9))
+@settings(max_examples=10, deadline=None)
+def test_a_path_is_flagged_where_its_margin_reaches_one(seed, threshold):
+    series = PathSeries.of(culture(8, 45, seed=seed, biological=0.25, acquisition=0.25, onset_from_h=10.0))
+    mse = np.random.default_rng(seed).choice([0.5, 2.0], int(windows_of(series).whole.sum()))
+    cells = cell_anomalies(series, windows_table(series, mse), threshold, STEPS, "v1").drop_nulls("score")
+    on_the_line = cells["score"] == threshold  # a score flags above its threshold, a sign from its limit on
+    assert ((cells["abnormal"] == (cells["margin"] >= 1)) | on_the_line).all()
+    assert ranked(cells)["margin"].round(4).is_sorted(descending=True)
 
 
 def test_a_path_above_the_threshold_went_wrong_where_its_windows_say_so():

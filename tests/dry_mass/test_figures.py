@@ -93,11 +93,11 @@ def test_a_gap_reaches_to_the_points_beside_it():
     assert gap_spans(table_of(path_rows(mass, path=0))) == [(pytest.approx(59 / 6), pytest.approx(11.0))]
 
 
-def test_the_ranking_is_by_flag_then_score_then_the_worst_window():
+def test_cells_are_in_order_with_their_worst_window_and_those_without_a_score_are_left_out():
     series = timelapse_series(6, 240, short=2)
     windows, cells = scored_timelapse(series, abnormal=3)
     ranked = ranked_cells(cells, windows)
-    assert ranked["path_id"].to_list()[:3] == [0, 1, 2], "equal scores: the larger error first"
+    assert ranked["path_id"].to_list()[:3] == [0, 1, 2], "equal margins and windows: the lower path first"
     assert ranked["abnormal"].to_list() == [True] * 3 + [False] * 3 and ranked.height == 6
     best = windows.drop_nulls("mse").filter(path_id=1).sort("mse")[-1]
     assert ranked.filter(path_id=1)["worst_mse"][0] == best["mse"][0]

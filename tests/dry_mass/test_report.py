@@ -110,6 +110,22 @@ def test_the_most_abnormal_cells_come_first_and_what_is_left_out_is_counted():
     assert "cell-5" not in few and "25 further scored cells by rank" in Page(few).text
 
 
+def test_the_list_shows_the_number_that_it_is_ordered_by_and_what_decided():
+    inputs = made_inputs(6, 2)
+    signed = pl.col("path_id") == 5  # a sign decides where the score says nothing
+    cells = inputs.cells.with_columns(
+        abnormal=pl.col("abnormal") | signed,
+        first_abnormal_h=pl.when(signed).then(3.0).otherwise("first_abnormal_h"),
+        margin=pl.when(signed).then(99.0).otherwise("margin"),
+        decided_by=pl.when(signed).then(pl.lit("growth × 0.40 in 6 h, limit × 0.80")).otherwise("decided_by"),
+    )
+    html = render_report(replace(inputs, cells=cells))
+    shown = re.findall(r'<td class="num" data-value="([\d.]+)"><svg class="meter"', html)
+    assert ranked(html)[:3] == [5, 0, 1] and [float(value) for value in shown] == sorted(map(float, shown), reverse=True)
+    assert 'class="decided" data-value="growth × 0.40 in 6 h, limit × 0.80"' in html
+    assert data_of(html, "facts")["cells"]["0"]["decided_by"].startswith("score 0.")
+
+
 def test_a_cells_data_are_its_curve_its_gaps_its_divisions_and_its_errors():
     series = timelapse_series(2, 240, gap_in=[1])
     windows, _ = scored_timelapse(series, abnormal=1)
@@ -151,9 +167,9 @@ def test_what_a_person_said_is_shown_the_last_word_counts_and_precision_has_its_
     assert "50 % precision [9, 91], 2 looked at" in Page(html).text
 
 
-def test_a_timelapse_without_an_abnormal_cell_says_so_and_shows_the_highest_scores():
+def test_a_timelapse_without_an_abnormal_cell_says_so_and_shows_the_nearest_to_the_line():
     page = Page(render_report(made_inputs(4, 0)))
-    assert "No cell is abnormal. 4 were scored." in page.text and "Highest scores" in page.text
+    assert "No cell is abnormal. 4 were scored." in page.text and "The cells nearest to the line" in page.text
     assert page.ids["cell-0"] == 1
 
 
@@ -161,7 +177,7 @@ def test_a_timelapse_of_short_paths_says_what_that_means():
     page = Page(render_report(made_inputs(0, 0, short=5)))
     assert "No cell was scored." in page.text and "the longest path lasts 20 h" in page.text
     assert "no cell is called normal or abnormal" in page.text and "5 paths are shorter than 30 h" in page.text
-    assert "Time-lapse for longer" in page.text and page.ids["detail"] == 0
+    assert "Image for longer" in page.text and page.ids["detail"] == 0
 
 
 def test_a_timelapse_whose_every_window_has_a_gap_is_not_called_short():

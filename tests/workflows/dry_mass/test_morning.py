@@ -9,11 +9,11 @@ def test_the_line_of_a_timelapse_counts_and_names_its_most_abnormal_cells():
     cells = rows_of(
         CELL_ANOMALIES, 5, path_id=[1, 2, 3, 4, 5], score=[0.1, 0.9, 0.5, None, 0.2], abnormal=[False, True, True, None, False],
         first_abnormal_h=[None, 3.2, 20.0, None, None], cause=["none", "biological", "acquisition", "none", "none"],
-        evidence=["", "", "edge", "shorter than 30 h", ""],
+        margin=[0.3, 1.2, 4.0, None, 0.4], decided_by=["", "score 0.9, limit 0.75", "edge in 12 frames, limit 3", None, ""],
     )  # fmt: skip
     line = judged_timelapse("HELA", cells, "../r.html")
     assert (line.n_paths, line.n_scored, line.n_abnormal, line.n_acquisition) == (5, 4, 2, 1)
-    assert line.worst == "path 2 since 3 h; path 3 since 20 h (edge)"
+    assert line.worst == "path 3 since 20 h (edge in 12 frames, limit 3); path 2 since 3 h (score 0.9, limit 0.75)"
 
 
 def test_judged_timelapses_stand_in_the_section_and_only_those_with_abnormal_cells_in_the_message():

@@ -30,10 +30,10 @@ def recorded():
 
 def test_the_folder_holds_the_page_the_overview_and_the_tables(recorded, tmp_path):
     series, scored, bundle = recorded
-    said = verdicts((most_abnormal(scored.cells, scored.windows)[0], "biological", "growth", "ann"))
+    said = verdicts((most_abnormal(scored.cells)[0], "biological", "growth", "ann"))
     files = write_timelapse_report(
         tmp_path / "report", "F1", series, scored.windows, scored.cells, bundle, "v7", annotations=said,
-        strips={most_abnormal(scored.cells, scored.windows)[0]: strip_of()}, pixel_um=0.5, links={"Dagster": "http://localhost:3000"},
+        strips={most_abnormal(scored.cells)[0]: strip_of()}, pixel_um=0.5, links={"Dagster": "http://localhost:3000"},
     )  # fmt: skip
     names = ["cells.csv", "overview.png", "report.html", "windows.csv"]
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == names
@@ -43,14 +43,17 @@ def test_the_folder_holds_the_page_the_overview_and_the_tables(recorded, tmp_pat
     assert "by ann" in page and len(strips) == 1 and "each 100 µm wide" in json.loads(strips[0])["words"]
     windows, cells = (pl.read_csv(path.path) for path in (files.windows, files.cells))
     assert windows.columns == ["track_id", "window_start_h", "mse", "abnormal"]
-    assert cells.columns == ["track_id", "score", "abnormal", "first_abnormal_h"]
+    assert cells.columns == ["track_id", "score", "abnormal", "first_abnormal_h", "margin"]
+    assert cells["track_id"].head(scored.cells["score"].count()).to_list() == most_abnormal(scored.cells, cells.height)
+    on_page = re.findall(r'<tr class="(?:flagged|below)" data-cell="(\d+)"', page)
+    assert [int(path) for path in on_page] == cells["track_id"].head(len(on_page)).to_list(), "the page's order is the file's"
     assert windows.height == scored.windows.height and cells.height == scored.cells.height
     assert min(Image.open(io.BytesIO(files.overview.read_bytes())).size) > 200
 
 
 def test_the_forecast_of_the_worst_window_of_each_cell_has_its_error(recorded):
     series, scored, bundle = recorded
-    shown = most_abnormal(scored.cells, scored.windows, 6)
+    shown = most_abnormal(scored.cells, 6)
     found = forecasts_of(shown, series, scored.windows, bundle)
     variance = bundle.architecture["normalisation"]["std"][0] ** 2
     assert sorted(found) == sorted(shown)
