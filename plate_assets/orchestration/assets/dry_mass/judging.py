@@ -134,7 +134,7 @@ def window_anomalies(
     return dg.MaterializeResult(value=judged.windows, metadata=metadata, tags=tags)
 
 
-@DRY_MASS.asset(tables.CELL_ANOMALIES, kinds={"polars"})
+@DRY_MASS.asset(tables.CELL_ANOMALIES, code_version="2", kinds={"polars"})  # 2: margin and what decides
 def cell_anomalies(
     dry_mass_series: pl.DataFrame,
     window_anomalies: pl.DataFrame,
