@@ -167,9 +167,12 @@ def take_reports(camera: Camera, storage: Path, plate: str) -> None:
 def take_dagster(camera: Camera, address: str, plate: str) -> None:
     """Lineage, an asset with its plots, a plate's partition, the runs."""
     group = f"{address}/locations/plate_assets/asset-groups"
-    # Dagster fits a graph to the window's width alone, and at this one it draws assets as boxes with their names.
-    for science, last, height in (("precipitation", "plate_report", 1800), ("dry_mass", "timelapse_report", 1150)):
-        camera.open(f"{group}/{science}/lineage", last, 1700, height)
+    # A graph is fitted to the window; in ones of these sizes Dagster draws assets as boxes with nothing but their names.
+    for science, last, width, height in (
+        ("precipitation", "plate_report", 1400, 950),
+        ("dry_mass", "timelapse_report", 1700, 1150),
+    ):
+        camera.open(f"{group}/{science}/lineage", last, width, height)
         camera.keep(f"lineage_{science}")
     camera.open(f"{address}/assets/detector_comparison?view=events", "best AUC", height=1080)
     camera.click("//tr[contains(., 'ROC')]//*[contains(text(), 'Show Markdown')]")
