@@ -62,8 +62,8 @@ class Detector:
         """Score tiles (n, h, w) or (n, h, w, 3), any array that slices to numpy; memory holds two batches of them.
 
         On one processor a tile's score is the same in every call, whatever is scored with it: all batches have one shape (see
-        `infer`), so that few tiles take as long as BATCH. Another processor rounds otherwise: of a score in float32 that
-        moves 1e-5, in bfloat16 and int8 no more than they differ from float32.
+        `infer`), so that few tiles take as long as BATCH. Another processor rounds otherwise: that moves a score in
+        float32 by less than 1e-4 of it, and one in bfloat16 or int8 about as far as it lies from float32.
         """
         shape = tuple(tiles.shape)
         if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3):
