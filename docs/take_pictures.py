@@ -26,7 +26,7 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from plate_assets.orchestration.sciences import model_kinds
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.precipitation.report import heatmap_png
 from plate_assets.settings import Settings
 from tests.browser.chromium import start_chromium
@@ -213,7 +213,7 @@ def main() -> None:
     settings = Settings()
     home, storage = settings.home.resolve(), Path(settings.storage_root)
     plate = most_called(storage)
-    model = model_kinds()["precipitation"].name
+    model = DETECTOR.name
     PICTURES.mkdir(exist_ok=True)
     write_picture("plate", heatmap_png(made_plate(96)))
     dagster = ["dagster-webserver", "--workspace", "workspace.yaml", "--read-only"]
