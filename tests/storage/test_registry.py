@@ -194,6 +194,7 @@ def test_mlflows_own_loader_gives_the_same_scores_as_the_platform(registry):
         ("os.path:join", "names no class"),
         ("json.decoder:JSONDecoder", "no from_parts and no predict"),
     ],
+    ids=["a dict", "a function", "a decoder"],  # the registry is named after the test
 )
 def test_a_kind_of_model_whose_loader_loads_nothing_is_not_registered(registry, loader, words):
     other = ModelRegistry(replace(registry.kind, loader=loader), registry.tracking_uri, registry.artifact_location)
