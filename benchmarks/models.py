@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from plate_assets.precipitation.detector import FORMAT, Detector, weights_of
+from plate_assets.learning.bundled import weights_of
+from plate_assets.precipitation.detector import FORMAT, Detector
 from plate_assets.precipitation.fcdd import FCDD
 
 

@@ -10,12 +10,11 @@ from plate_assets.orchestration.assets.morning import make_morning_job, make_mor
 from plate_assets.orchestration.floor import FLOOR
 from plate_assets.orchestration.io_managers import AcquisitionIOManager, Lineage, ModelIOManager, StackIOManager, TableIOManager
 from plate_assets.orchestration.platform import Platform
-from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.orchestration.resources import registries_of, storage_of
 from plate_assets.orchestration.schedules import morning_schedule, night_schedule
 from plate_assets.orchestration.sciences import SCIENCES, Science
 from plate_assets.orchestration.sensors import champion_sensor
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import FORECASTER
 
 
 def build_definitions(
@@ -56,8 +55,7 @@ def resources_of(platform: Platform) -> dict[str, Any]:
         "settings": platform.settings,
         "storage": storage,
         "platform": platform,
-        "registry": registry_of(platform.settings),
-        "forecasters": registry_of(platform.settings, FORECASTER),
+        "registries": registries_of(platform.settings),
         "tables": TableIOManager(storage, lineage),
         "acquisitions": AcquisitionIOManager(storage, lineage),
         "stacks": StackIOManager(storage, lineage),

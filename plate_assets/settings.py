@@ -4,17 +4,43 @@ Belongs here: every variable that the platform reads, with its default and meani
 (`dagster.yaml`), choices of one run (an asset's `Config`). Known to `definitions`, `cli` and `orchestration` only.
 """
 
+import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from plate_assets.storage.model_kind import ModelKind
+
+PREFIX = "PLATE_ASSETS_"
+RENAMED = {"MODEL": "PRECIPITATION_MODEL"}  # settings of earlier versions: what each is called now
+_MODEL = re.compile(rf"{PREFIX}(\w+)_MODEL")
+
+
+def variable(field: str) -> str:
+    """The variable of a setting; `<SCIENCE>` stands for the name of each science."""
+    return f"{PREFIX}<SCIENCE>_MODEL" if field == "models" else f"{PREFIX}{field.upper()}"
+
+
+class ModelsInTheEnvironment(PydanticBaseSettingsSource):
+    """The variables `PLATE_ASSETS_<SCIENCE>_MODEL` as one setting, so that a new science needs none of its own."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = {match[1].lower(): value for name, value in os.environ.items() if value and (match := _MODEL.fullmatch(name))}
+        return {"models": found} if found else {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Of no other setting."""
+        return None, field_name, False
 
 
 class Settings(BaseSettings):
-    """Each field is the variable `PLATE_ASSETS_<FIELD>`; its description is what `deploy/plate-assets.env.example` says."""
+    """Each field is the variable that `variable` names; its description is what `deploy/plate-assets.env.example` says."""
 
-    model_config = SettingsConfigDict(env_prefix="PLATE_ASSETS_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
         default=Path("plate_assets_home"), description="Folder of everything the platform keeps, unless said otherwise below"
@@ -84,7 +110,9 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="URL that gets the morning page in short; a secret, never logged"
     )
 
-    model: str = Field(default="models:/precipitation-detector@champion", description="Detector that scores at night")
+    models: dict[str, str] = Field(
+        default={}, description="Model that judges what arrives, of each science; default: its champion"
+    )
     contamination: float = Field(
         default=0.01, gt=0, lt=0.5, description="Share of the reference above the threshold (lambda of Yasuno's eq. 12)"
     )
@@ -108,9 +136,6 @@ class Settings(BaseSettings):
     )
     phase_alpha: float | None = Field(
         default=None, gt=0, description="Specific refraction increment of dry mass in µm³/pg; default: 0.18"
-    )
-    dry_mass_model: str = Field(
-        default="models:/dry-mass-forecaster@champion", description="Forecaster that judges dry-mass series"
     )
     drift_alpha: float = Field(
         default=0.05, gt=0, lt=0.5, description="Rate of false alarms of the drift test of one acquisition"
@@ -138,6 +163,26 @@ class Settings(BaseSettings):
     )
     threads: int = Field(default=0, ge=0, description="Threads of one run's arithmetic; default: cores over concurrent runs")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given by name, then the environment."""
+        return init_settings, ModelsInTheEnvironment(settings_cls), env_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_its_present_name(cls, given: Any) -> Any:
+        for old, new in RENAMED.items():
+            if os.environ.get(PREFIX + old):
+                raise ValueError(f"{PREFIX}{old} is called {PREFIX}{new} now: set that instead")
+        return given
+
     @field_validator("objective", "channel_names", "wavelengths_nm")
     @classmethod
     def _readable(cls, text: str, info: ValidationInfo) -> str:
@@ -150,8 +195,6 @@ class Settings(BaseSettings):
     @field_validator("drift_line")
     @classmethod
     def _an_expression(cls, text: str) -> str:
-        import re
-
         try:
             re.compile(text)
         except re.error as error:
@@ -172,8 +215,9 @@ class Settings(BaseSettings):
 
         return None if wells is None else PlateFormat(wells).wells
 
-    def model_of(self, kind) -> str:
-        return {"precipitation": self.model, "dry_mass": self.dry_mass_model}.get(kind.science, f"models:/{kind.name}@champion")
+    def model_of(self, kind: ModelKind) -> str:
+        """The model of a kind that judges what arrives."""
+        return self.models.get(kind.science, kind.champion)
 
     def _at_home(self, given: str, name: str) -> str:
         return given or str(self.home.resolve() / name)

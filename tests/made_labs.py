@@ -8,10 +8,11 @@ from pathlib import Path
 import dagster as dg
 
 from plate_assets.definitions import build_definitions
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.orchestration.platform import Platform
-from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.orchestration.resources import registries_of, storage_of
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import FORECASTER
 
 
 @contextmanager
@@ -27,8 +28,9 @@ class Lab:
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance):
         self.settings = settings
-        self.storage, self.registry, self.instance = storage_of(self.settings), registry_of(self.settings), instance
-        self.forecasters = registry_of(self.settings, FORECASTER)
+        self.storage, self.instance = storage_of(self.settings), instance
+        registries = registries_of(self.settings)
+        self.registry, self.forecasters = registries.of(DETECTOR), registries.of(FORECASTER)
         self.definitions = build_definitions(self.settings)
         self.resources = dict(self.definitions.resources or {})
         self.platform: Platform = self.resources["platform"]

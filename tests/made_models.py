@@ -4,12 +4,15 @@ import numpy as np
 import polars as pl
 import torch
 
-from plate_assets.orchestration.resources import registry_of
-from plate_assets.precipitation.detector import FORMAT, weights_of
+from plate_assets.learning.bundled import weights_of
+from plate_assets.orchestration.resources import registries_of
+from plate_assets.precipitation.detector import FORMAT
 from plate_assets.precipitation.fcdd import FCDD
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import ModelVersion
+from plate_assets.storage.tracking import Trained
 
 
 def random_detector(seed: int = 0, precision: str = "float32") -> ModelBundle:
@@ -30,8 +33,8 @@ def random_detector(seed: int = 0, precision: str = "float32") -> ModelBundle:
 def registered(settings: Settings, seed: int = 0, precision: str = "float32") -> ModelVersion:
     """A random detector in the registry, as challenger."""
     bundle = random_detector(seed, precision)
-    return registry_of(settings).log_training(
-        run_name="random", params={}, metrics={}, curves={}, figures={},
-        dataset=bundle.tables["reference_scores"], bundle=bundle,
-        description="random weights", tags={"backbone": "cnn27"}, dagster_run_id="",
+    trained = Trained(
+        bundle, "random", params={}, facts={}, curves={}, figures={}, dataset=bundle.tables["reference_scores"],
+        description="random weights", tags={"backbone": "cnn27"},
     )  # fmt: skip
+    return registries_of(settings).of(DETECTOR).register(trained)

@@ -60,7 +60,7 @@ def test_a_folder_of_phase_images_becomes_a_table_that_can_be_read_again(tmp_pat
         (("dry-mass", "score", "nowhere.csv", "--out", "o", "--model", "m"), "m"),
         (("dry-mass", "train", "nowhere.csv", "--out", "m"), "nowhere.csv is not there"),
         (("dry-mass", "train", "nowhere.csv", "--out", "m", "--features", "colour"), "'colour' is no feature"),
-        (("promote", "--kind", "oracle"), "it is one of detector, forecaster"),
+        (("promote", "--kind", "oracle"), "it is one of precipitation, dry_mass"),
         (("drift", "nowhere.parquet", "nowhere.parquet"), "nowhere.parquet"),
     ],
 )

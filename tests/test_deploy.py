@@ -13,7 +13,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from plate_assets.settings import Settings
+from plate_assets.orchestration.sciences import model_kinds
+from plate_assets.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -28,8 +29,15 @@ def entries() -> dict[str, tuple[str, str]]:
     return {name: (comment, "".join(shlex.split(value))) for comment, name, value in found}
 
 
+def variables(setting: str) -> list[str]:
+    """The variables of a setting: one for each science where it holds them all."""
+    return [
+        variable(setting).replace("<SCIENCE>", science.upper()) for science in (model_kinds() if setting == "models" else [""])
+    ]
+
+
 def as_text(value: object) -> str:
-    if value is None:
+    if value is None or value == {}:
         return ""
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
@@ -43,7 +51,7 @@ def unit(path: Path) -> dict[str, list[str]]:
 
 
 def test_the_example_has_every_setting_with_its_meaning():
-    described = {f"PLATE_ASSETS_{name.upper()}": field.description for name, field in Settings.model_fields.items()}
+    described = {name: field.description for setting, field in Settings.model_fields.items() for name in variables(setting)}
     ours = {name: comment for name, (comment, _) in entries().items() if name in described}
     assert ours == described
 
@@ -56,8 +64,9 @@ def test_the_example_has_every_variable_that_the_code_reads_past_the_settings():
 
 def test_the_example_shows_the_defaults():
     given = {name: value for name, (_, value) in entries().items()}
-    shown = {name: given[f"PLATE_ASSETS_{name.upper()}"] for name in Settings.model_fields if name != "home"}
-    defaults = {name: as_text(field.default) for name, field in Settings.model_fields.items() if name != "home"}
+    fields = {name: field for setting, field in Settings.model_fields.items() for name in variables(setting)}
+    del fields["PLATE_ASSETS_HOME"]
+    shown, defaults = {name: given[name] for name in fields}, {name: as_text(field.default) for name, field in fields.items()}
     assert {name: value.lower() for name, value in shown.items()} == {name: value.lower() for name, value in defaults.items()}
 
 

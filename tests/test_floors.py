@@ -255,6 +255,24 @@ def test_the_top_floors_know_of_a_science_only_what_is_data_until_they_run_it():
     assert not faults, listed(faults)
 
 
+def kinds_of_model() -> Iterator[tuple[str, str]]:
+    """Each science's module `model` with the loader that one of its kinds of model names, read from the source."""
+    for module in modules():
+        if module.endswith(".model"):
+            for node in ast.walk(tree(module)):
+                if isinstance(node, ast.keyword) and node.arg == "loader" and isinstance(node.value, ast.Constant):
+                    yield module, str(node.value.value)
+
+
+@pytest.mark.parametrize(("module", "loader"), kinds_of_model())
+def test_a_kind_of_model_is_loaded_by_a_class_of_its_own_science(module, loader):
+    """A text in the source is an import as well: MLflow imports it."""
+    from plate_assets.storage.pyfunc import loader_class
+
+    where, _, name = loader.partition(":")
+    assert room(where) == room(module) and loader_class(loader).__name__ == name
+
+
 def test_no_science_takes_a_path():
     """Arrays and tables in, arrays and tables out: reading and writing is the workflows' and the storage's work."""
     faults = []

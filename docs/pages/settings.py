@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from docs.pages.markdown import table
-from plate_assets.settings import Settings
+from plate_assets.settings import Settings, variable
 
 HEAD = """# The settings
 
@@ -32,7 +32,7 @@ def _values(annotation: object) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    return "" if value in (None, "") else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "" if value in (None, "", {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def page() -> str:
@@ -41,5 +41,5 @@ def page() -> str:
     for name, field in Settings.model_fields.items():
         values = _values(field.annotation)
         meaning = (field.description or "") + (f" ({', '.join(values)})" if values else "")
-        rows.append([f"`PLATE_ASSETS_{name.upper()}`", _default(field), meaning])
+        rows.append([f"`{variable(name)}`", _default(field), meaning])
     return f"{HEAD}\n{table(['variable', 'default', 'meaning'], rows)}\n"

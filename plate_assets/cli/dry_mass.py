@@ -69,17 +69,17 @@ def score(
     interval_min: Interval = None,
 ) -> None:
     """Score a table of tracks: abnormal windows and cells, with the same numbers as the platform."""
+    from plate_assets.dry_mass.model import FORECASTER
     from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.orchestration.resources import registry_of
+    from plate_assets.orchestration.resources import registries_of
     from plate_assets.settings import Settings
-    from plate_assets.storage.model_kinds import FORECASTER
     from plate_assets.workflows.dry_mass.series_files import score_table
 
     settings = Settings()
     with mendable():
         prepare_arithmetic(settings.threads)
-        registry = registry_of(settings, FORECASTER)
-        place = registry.resolve(model or settings.dry_mass_model)
+        registry = registries_of(settings).of(FORECASTER)
+        place = registry.resolve(model or settings.model_of(FORECASTER))
         done = score_table(
             table, out, registry.load(place), registry.version_of(place), interval_min=interval_min,
             progress=progress("windows"),

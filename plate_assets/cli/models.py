@@ -19,7 +19,7 @@ def promote(
 ) -> None:
     """Move the alias `champion`; the platform then scores again what another version scored."""
     from plate_assets.orchestration.decision_events import tell_dagster
-    from plate_assets.orchestration.resources import registry_of
+    from plate_assets.orchestration.resources import registries_of
     from plate_assets.orchestration.sciences import model_kinds
     from plate_assets.settings import Settings
 
@@ -27,7 +27,7 @@ def promote(
         kinds = model_kinds()
         if kind not in kinds:
             raise ValueError(f"--kind {kind}: it is one of {', '.join(kinds)}")
-        registry = registry_of(Settings(), kinds[kind])
+        registry = registries_of(Settings()).of(kinds[kind])
         who = author or me()
         chosen = (
             registry.rollback(who, reason)

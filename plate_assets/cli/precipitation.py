@@ -26,8 +26,9 @@ def score(
     import tempfile
 
     from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.orchestration.resources import registry_of
+    from plate_assets.orchestration.resources import registries_of
     from plate_assets.orchestration.workflow_options import call_settings, read_options, view_of
+    from plate_assets.precipitation.model import DETECTOR
     from plate_assets.settings import Settings
     from plate_assets.workflows.precipitation.report import write_report
     from plate_assets.workflows.precipitation.score import score_folder
@@ -35,8 +36,8 @@ def score(
     settings = Settings()
     with mendable(), tempfile.TemporaryDirectory(prefix="plate-assets-") as work:
         prepare_arithmetic(settings.threads)
-        registry = registry_of(settings)
-        place = registry.resolve(model or settings.model)
+        registry = registries_of(settings).of(DETECTOR)
+        place = registry.resolve(model or settings.model_of(DETECTOR))
         version, bundle = registry.version_of(place), registry.load(place)
         plate = score_folder(
             str(folder), Path(work), bundle, version, options=replace(read_options(settings), timepoint=timepoint),
@@ -130,14 +131,15 @@ def train_detector(
 def score_tiles(folder: Path, model: Annotated[str, typer.Option(help="Model bundle or models:/…")], out: Path) -> None:
     """Score a folder of pictures with a model: a CSV with path and score."""
     from plate_assets.learning.arithmetic import prepare_arithmetic
-    from plate_assets.orchestration.resources import registry_of
+    from plate_assets.orchestration.resources import registries_of
+    from plate_assets.precipitation.model import DETECTOR
     from plate_assets.settings import Settings
     from plate_assets.workflows.precipitation.tile_folders import score_folder_of_tiles
 
     settings = Settings()
     with mendable():
         prepare_arithmetic(settings.threads)
-        registry = registry_of(settings)
+        registry = registries_of(settings).of(DETECTOR)
         table = score_folder_of_tiles(folder, registry.load(registry.resolve(model)), progress=progress("pictures"))
         table.write_csv(out)
     typer.echo(f"{table.height} pictures scored: {out}")

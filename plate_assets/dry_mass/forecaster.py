@@ -7,7 +7,7 @@ Belongs here: the network, its use window by window and along series, the two ba
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from plate_assets.dry_mass.windows import (
     runs_of,
     smoothing_matrix,
 )
+from plate_assets.learning.bundled import Bundled, fill, weights_of
 from plate_assets.progress import Progress
 
 FORMAT = 1
@@ -103,28 +104,31 @@ class WindowErrors:
 
 
 @dataclass
-class Forecaster:
-    """The network with all that scoring needs. `architecture` is plain JSON; `weights` are arrays: nothing in them can run."""
+class Forecaster(Bundled):
+    """The network with all that scoring needs."""
+
+    NEEDS = frozenset({"format", "science", "features", "padding", "smoothing", "unit", "normalisation", "thresholds"})
+    READS: ClassVar[Mapping[str, Any]] = {"format": FORMAT, "science": "dry_mass"}
+    ERROR = ForecasterError
 
     architecture: dict[str, Any]
     weights: dict[str, np.ndarray]
     _ready: list[ForecastNetwork] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
-    def from_parts(cls, architecture: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> "Forecaster":
-        """Put a forecaster together; ForecasterError where the parts do not fit."""
-        needed = {"format", "science", "features", "padding", "smoothing", "unit", "normalisation", "thresholds"}
-        if lacking := needed - set(architecture):
-            raise ForecasterError(f"the architecture lacks {', '.join(sorted(lacking))}: it is no forecaster of this platform")
-        if architecture["science"] != "dry_mass":
-            raise ForecasterError(f"the model is one of {architecture['science']}, and one of dry_mass is needed")
-        if architecture["format"] != FORMAT:
-            raise ForecasterError(
-                f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}"
-            )
-        forecaster = cls(dict(architecture), dict(weights))
+    def assembled(cls, architecture: dict[str, Any], weights: dict[str, np.ndarray]) -> "Forecaster":
+        """A forecaster of these parts."""
+        forecaster = cls(architecture, weights)
         forecaster.network()
         return forecaster
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+        """What MLflow serves: forecasts (n, 60) float64 of standardised windows (n, 120, features), by themselves or under the
+        name `windows`."""
+        windows = model_input["windows"] if isinstance(model_input, dict) else model_input
+        values = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32)).transpose(1, 2)
+        with torch.inference_mode():
+            return self.network()(values).double().numpy()
 
     @property
     def features(self) -> tuple[Any, ...]:
@@ -144,13 +148,7 @@ class Forecaster:
             if padding not in PADDINGS:
                 raise ForecasterError(f"{padding!r} is no padding: it is one of {', '.join(PADDINGS)}")
             network = ForecastNetwork(len(self.features), padding)
-            state = {name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()}
-            try:
-                network.load_state_dict(state)
-            except RuntimeError as error:
-                raise ForecasterError(
-                    f"the weights do not fit the network: {str(error).splitlines()[1].strip()}; train it again"
-                ) from None
+            fill(network, self.weights, "the network", ForecasterError)
             self._ready.append(network.eval())
         return self._ready[0]
 
@@ -192,7 +190,7 @@ def forecaster_parts(network: ForecastNetwork, **facts: Any) -> tuple[dict[str, 
         "target_points": TARGET_POINTS, "interval_h": INTERVAL_H, **facts,
     }  # fmt: skip
     architecture = json.loads(json.dumps(architecture, allow_nan=False))  # as it will come back from its file
-    return architecture, {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
+    return architecture, weights_of(network)
 
 
 def window_errors(

@@ -1,4 +1,4 @@
-"""The model of dry mass as data: what a training is configured by.
+"""The model of dry mass as data: the kind that the registry keeps, and what a training is configured by.
 
 Belongs here: declarations that the whole house may read, light ones. Not here: the network and its training (`forecaster`,
 `forecaster_training`). The text beside a field's type is what people read of it in the UI and the command.
@@ -7,7 +7,19 @@ Belongs here: declarations that the whole house may read, light ones. Not here: 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from plate_assets.dry_mass.windows import SHARES, Feature, Smoothing
+from plate_assets.dry_mass.windows import INPUT_POINTS, SHARES, TARGET_POINTS, Feature, Smoothing
+from plate_assets.storage.model_kind import ModelKind, Tensor
+
+FORECASTER = ModelKind(
+    science="dry_mass",
+    name="dry-mass-forecaster",
+    noun="forecaster",
+    about="Forecasters of dry mass; windows that `champion` forecasts badly are abnormal.",
+    loader="plate_assets.dry_mass.forecaster:Forecaster",
+    takes=Tensor("windows", "float32", (-1, INPUT_POINTS, -1)),  # windows of standardised features, 10 min apart
+    gives=Tensor(None, "float64", (-1, TARGET_POINTS)),
+    reviewed=("features", "unit"),
+)
 
 ThresholdRule = Literal["mean_2std", "quantile_0.975", "quantile_0.95"]
 

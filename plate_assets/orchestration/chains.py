@@ -22,7 +22,7 @@ from plate_assets.orchestration.instance_state import recorded_basis
 from plate_assets.orchestration.metadata import described
 from plate_assets.orchestration.parts import NONE, Basis, Part, Present, Why
 from plate_assets.orchestration.tags import BASIS_METADATA, BASIS_TAG
-from plate_assets.storage.model_kinds import ModelKind
+from plate_assets.storage.model_kind import ModelKind
 from plate_assets.storage.schema import TableSchema
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from plate_assets.storage.model_kinds import ModelKind
+from plate_assets.storage.model_kind import ModelKind
 
 
 def tell_dagster(asset: str, data_version: str, metadata: Mapping[str, str | int]) -> bool:

@@ -15,16 +15,17 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.orchestration.decision_events import tell_dagster
 from plate_assets.orchestration.metadata import progress_in
 from plate_assets.orchestration.night import Work
 from plate_assets.orchestration.platform import Platform
 from plate_assets.orchestration.requests import due, request_of
-from plate_assets.orchestration.resources import Storage, registry_of, storage_of
+from plate_assets.orchestration.resources import Storage, registries_of, storage_of
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.precipitation.tables import COMPARISON, QUADRUPLET_CALLS
 from plate_assets.progress import ProgressOf
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import FORECASTER
 from plate_assets.storage.tables import read_table
 from plate_assets.workflows.precipitation.calls import BASELINE
 
@@ -49,7 +50,7 @@ def run_demo(
     say: a line about what happened. progress: how far the step under way is.
     """
     began = time.monotonic()
-    storage, registry = storage_of(settings), registry_of(settings)
+    storage, registry = storage_of(settings), registries_of(settings).of(DETECTOR)
     with dg.DagsterInstance.get() as instance:
         player = Player(definitions, settings, storage, instance, say, progress, began)
         truth = player.simulate(quadruplets, seed, background)
@@ -212,7 +213,7 @@ class Player:
             folder.rename(root / folder.name)
         self.arrivals("timelapse_arrivals", "timelapse_chain", "time-lapses")
         self.job("train_dry_mass", {"dry_mass_forecaster": {"epochs": 8, "windows_per_epoch": 8_000, "seed": seed}})
-        forecasters = registry_of(self.settings, FORECASTER)
+        forecasters = registries_of(self.settings).of(FORECASTER)
         champion = forecasters.promote(
             forecasters.require_challenger(), "demo", "the demo's reviewer accepts the only challenger"
         )

@@ -16,11 +16,11 @@ from pathlib import Path
 from upath import UPath
 
 from plate_assets.orchestration.chains import Chain
-from plate_assets.orchestration.resources import registry_of, storage_of
+from plate_assets.orchestration.resources import registries_of, storage_of
 from plate_assets.orchestration.sciences import SCIENCES
 from plate_assets.settings import Settings
 from plate_assets.storage.files import write_bytes
-from plate_assets.storage.model_kinds import ModelKind
+from plate_assets.storage.model_kind import ModelKind
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _launcher() -> tuple[bool, str]:
 
 
 def _champion(settings: Settings, chain: Chain, kind: ModelKind) -> tuple[bool, str]:
-    champion = registry_of(settings, kind).champion()
+    champion = registries_of(settings).of(kind).champion()
     if champion is not None:
         return True, champion
     said = f"none yet: {kind.made_by} and run `{kind.promoted_by}`"

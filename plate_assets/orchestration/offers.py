@@ -13,7 +13,7 @@ import dagster as dg
 
 from plate_assets.orchestration.chains import Chain, Subject
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import ModelKind
+from plate_assets.storage.model_kind import ModelKind
 
 if TYPE_CHECKING:
     from plate_assets.orchestration.arrivals import LookAtArrivals

@@ -12,14 +12,14 @@ from functools import cached_property
 
 import polars as pl
 
-from plate_assets.orchestration.resources import Storage, registry_of
+from plate_assets.orchestration.resources import Storage, registries_of
 from plate_assets.orchestration.stored_plates import known_acquisition
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.settings import Settings
 from plate_assets.storage.ledger import read_rows
-from plate_assets.storage.model_kinds import ModelKind
-from plate_assets.storage.registry import ModelRegistry, NoSuchModel
+from plate_assets.storage.model_kind import ModelKind
+from plate_assets.storage.registry import NoSuchModel
 
 Basis = dict[str, str]  # name of a part -> its value: what one result rests on
 NONE = "none"
@@ -65,21 +65,15 @@ class Present:
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self.settings, self.storage = settings, storage
-        self._registries: dict[str, ModelRegistry] = {}
+        self._registries = registries_of(settings)
         self._models: dict[str, str | None] = {}
         self._acquisitions: dict[str, KnownAcquisition] = {}
-
-    def registry(self, kind: ModelKind) -> ModelRegistry:
-        """The registry of a kind of model."""
-        if kind.name not in self._registries:
-            self._registries[kind.name] = registry_of(self.settings, kind)
-        return self._registries[kind.name]
 
     def model(self, kind: ModelKind) -> str | None:
         """The version in force, `models:/NAME/3`; None where nobody has promoted one."""
         if kind.name not in self._models:
             try:
-                self._models[kind.name] = self.registry(kind).version_of(self.settings.model_of(kind))
+                self._models[kind.name] = self._registries.of(kind).version_of(self.settings.model_of(kind))
             except NoSuchModel:
                 self._models[kind.name] = None
         return self._models[kind.name]

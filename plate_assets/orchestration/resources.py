@@ -11,8 +11,7 @@ from pathlib import Path
 from upath import UPath
 
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import DETECTOR, ModelKind
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,6 @@ def storage_of(settings: Settings) -> Storage:
     return Storage(UPath(settings.storage_root), settings.home.resolve() / "checkpoints")
 
 
-def registry_of(settings: Settings, kind: ModelKind = DETECTOR) -> ModelRegistry:
-    """The registry of one kind of models, where the settings say."""
-    return ModelRegistry(settings.tracking_uri, settings.artifacts_root, kind)
+def registries_of(settings: Settings) -> Registries:
+    """The registries of all kinds of model, where the settings say."""
+    return Registries(settings.tracking_uri, settings.artifacts_root)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from plate_assets.orchestration.offers import Offer
-    from plate_assets.storage.model_kinds import ModelKind
+    from plate_assets.storage.model_kind import ModelKind
     from plate_assets.storage.schema import TableSchema
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from plate_assets.plates.fields import View
 from plate_assets.plates.readers import Defaults, ReadOptions
 from plate_assets.plates.readers.text_options import named_channels, told_objective, told_wavelengths
-from plate_assets.settings import Settings
+from plate_assets.settings import Settings, variable
+from plate_assets.storage.model_kind import ModelKind
 from plate_assets.storage.models import ModelBundle
-from plate_assets.storage.registry import ModelRegistry, NoSuchModel
+from plate_assets.storage.registry import NoSuchModel, Registries
 from plate_assets.workflows.drift.monitor import LineSettings
 from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings
 from plate_assets.workflows.precipitation.score import CallSettings
@@ -70,12 +71,17 @@ def call_settings(settings: Settings) -> CallSettings:
     return CallSettings(settings.contamination, settings.call_method)
 
 
-def bundle_of(registry: ModelRegistry, settings: Settings, model_version: str) -> ModelBundle:
+def version_in_force(registries: Registries, settings: Settings, kind: ModelKind) -> str:
+    """The version of a kind that judges what arrives, as tables name it; NoSuchModel where nobody has promoted one."""
+    return registries.of(kind).version_of(settings.model_of(kind))
+
+
+def bundle_of(registries: Registries, settings: Settings, kind: ModelKind, model_version: str) -> ModelBundle:
     """The model that made a table: the registry's, by its version, or the settings' folder if it still holds that model."""
     if model_version.startswith("models:"):
-        return registry.load(model_version)
-    if registry.version_of(settings.model) != model_version:
+        return registries.of(kind).load(model_version)
+    if version_in_force(registries, settings, kind) != model_version:
         raise NoSuchModel(
-            f"the tables were made by {model_version}, and PLATE_ASSETS_MODEL names another model: score the plate again"
+            f"the tables were made by {model_version}, and {variable(kind.setting)} names another {kind.noun}: make them again"
         )
-    return registry.load(settings.model)
+    return registries.of(kind).load(settings.model_of(kind))

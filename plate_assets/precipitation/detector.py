@@ -5,11 +5,12 @@ Belongs here: the use of a finished network. Not here: training (`precipitation.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from plate_assets.learning.bundled import Bundled, fill
 from plate_assets.learning.catalogue import backbone_named
 from plate_assets.learning.infer import BATCH, Precision, as_tensor, in_batches, prepared, resized
 from plate_assets.learning.int8 import observed_ranges
@@ -35,28 +36,30 @@ class TileScores:
 
 
 @dataclass
-class Detector:
-    """FCDD with everything that scoring needs. `architecture` is plain JSON; `weights` are arrays: nothing in them can run."""
+class Detector(Bundled):
+    """FCDD with everything that scoring needs."""
+
+    NEEDS = frozenset({"format", "backbone", "in_channels", "input_px", "normalisation", "mean", "std", "reduction"})
+    READS: ClassVar[Mapping[str, Any]] = {"format": FORMAT, "science": "precipitation"}
+    ERROR = DetectorError
 
     architecture: dict[str, Any]
     weights: dict[str, np.ndarray]
     _ready: dict[str, torch.nn.Module] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_parts(cls, architecture: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> "Detector":
-        """Put a detector together; DetectorError where the parts do not fit."""
-        needed = {"format", "backbone", "in_channels", "input_px", "normalisation", "mean", "std", "reduction"}
-        if lacking := needed - set(architecture):
-            raise DetectorError(f"the architecture lacks {', '.join(sorted(lacking))}: it was not written by this platform")
-        if architecture["format"] != FORMAT:
-            raise DetectorError(
-                f"the model has format {architecture['format']}, and this version of plate_assets reads {FORMAT}"
-            )
+    def assembled(cls, architecture: dict[str, Any], weights: dict[str, np.ndarray]) -> "Detector":
+        """A detector of these parts; DetectorError where it cannot score as they say."""
         if (views := architecture.get("views", "one")) not in VIEWS:
             raise DetectorError(f"the model scores views {views!r}, and this version of plate_assets knows {', '.join(VIEWS)}")
-        detector = cls(dict(architecture), dict(weights))
-        detector._network(detector.architecture.get("precision", "float32"))  # that it will score in
+        detector = cls(architecture, weights)
+        detector._network(architecture.get("precision", "float32"))  # that it will score in
         return detector
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+        """What MLflow serves: scores (n,) float64 of tiles (n, rows, columns), by themselves or under the name `tiles`."""
+        tiles = model_input["tiles"] if isinstance(model_input, dict) else model_input
+        return self.score(np.asarray(tiles)).scores
 
     def score(self, tiles, *, precision: Precision = "float32") -> TileScores:
         """Score tiles (n, h, w) or (n, h, w, 3), any array that slices to numpy; memory holds two batches of them.
@@ -122,16 +125,5 @@ class Detector:
     def network(self) -> FCDD:
         """The network itself, in float32, with these weights."""
         network = FCDD(self.architecture["backbone"], self.architecture["in_channels"])
-        state = {name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()}
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise DetectorError(
-                f"the weights do not fit {self.architecture['backbone']}: {str(error).splitlines()[1].strip()}"
-            ) from None
+        fill(network, self.weights, self.architecture["backbone"], DetectorError)
         return network
-
-
-def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
-    """The network's state as arrays."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from plate_assets.learning.augment import Augmentation, Strokes, add_strokes, augment
 from plate_assets.learning.backbones import TrunkWeights, fill_trunk, freeze
+from plate_assets.learning.bundled import weights_of
 from plate_assets.learning.catalogue import backbone_named
 from plate_assets.learning.fit import FitConfig, Fitted
 from plate_assets.learning.infer import as_tensor
 from plate_assets.learning.metrics import auc, operating_point
 from plate_assets.learning.normalise import relative_contrast
 from plate_assets.learning.rows import Rows
-from plate_assets.precipitation.detector import FORMAT, Detector, weights_of
+from plate_assets.precipitation.detector import FORMAT, Detector
 from plate_assets.precipitation.fcdd import FCDD, fcdd_loss, pseudo_huber, reduce_map
 from plate_assets.precipitation.model import DetectorConfig
 from plate_assets.precipitation.tiles import local_std

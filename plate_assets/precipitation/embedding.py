@@ -4,14 +4,16 @@ Belongs here: from tiles to unit vectors. Not here: training it (`embedding_trai
 (`clusters`, drift).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from plate_assets.learning.bundled import Bundled, fill, weights_of
 from plate_assets.learning.normalise import relative_contrast
 from plate_assets.progress import Progress
 
@@ -114,8 +116,12 @@ def network_input(tiles: np.ndarray, architecture: dict[str, Any]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class EmbeddingModel:
-    """A trained embedding. `architecture` is plain JSON: trunk, in_channels, input_px, embedding_size, std."""
+class EmbeddingModel(Bundled):
+    """A trained embedding."""
+
+    NEEDS = frozenset({"kind", "trunk", "in_channels", "input_px", "embedding_size", "std"})
+    READS: ClassVar[Mapping[str, Any]] = {"kind": "embedding"}
+    ERROR = ValueError
 
     architecture: dict[str, Any]
     network: EmbeddingNetwork
@@ -140,21 +146,16 @@ class EmbeddingModel:
             return cls(architecture, EmbeddingNetwork(trunk, in_channels, embedding_size))
 
     @classmethod
-    def from_parts(cls, architecture: dict[str, Any], weights: dict[str, np.ndarray]) -> "EmbeddingModel":
-        """The model again from what was stored; ValueError where weights and architecture do not fit."""
-        if architecture.get("kind") != "embedding":
-            raise ValueError(f"the architecture is of kind {architecture.get('kind')!r}, and an embedding is needed")
+    def assembled(cls, architecture: dict[str, Any], weights: dict[str, np.ndarray]) -> "EmbeddingModel":
+        """An embedding of these parts."""
         network = EmbeddingNetwork(architecture["trunk"], architecture["in_channels"], architecture["embedding_size"])
-        try:
-            network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        except RuntimeError as reason:
-            raise ValueError(f"the weights do not fit the trunk {architecture['trunk']!r}: {reason}") from reason
-        return cls(dict(architecture), network)
+        fill(network, weights, f"the trunk {architecture['trunk']!r}", ValueError)
+        return cls(architecture, network)
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """All weights by name, copied to the CPU."""
-        return {name: value.detach().cpu().numpy().copy() for name, value in self.network.state_dict().items()}
+        return weights_of(self.network)
 
     @property
     def trunk_weights(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The models of precipitation as data: what a training is configured by.
+"""The models of precipitation as data: the kind that the registry keeps, and what a training is configured by.
 
 Belongs here: declarations that the whole house may read, light ones. Not here: networks and trainings (`detector`, `embedding`,
 `detector_training`, `embedding_training`). The text beside a field's type is what people read of it in the UI and the command.
@@ -6,6 +6,19 @@ Belongs here: declarations that the whole house may read, light ones. Not here: 
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from plate_assets.storage.model_kind import ModelKind, Tensor
+
+DETECTOR = ModelKind(
+    science="precipitation",
+    name="precipitation-detector",
+    noun="detector",
+    about="Detectors of precipitates; `champion` scores at night.",
+    loader="plate_assets.precipitation.detector:Detector",
+    takes=Tensor("tiles", "uint8", (-1, -1, -1)),  # any number of grey tiles of any size
+    gives=Tensor(None, "float64", (-1,)),
+    reviewed=("backbone",),
+)
 
 Reduction = Literal["mean", "sum", "max", "topk"]
 

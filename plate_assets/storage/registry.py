@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,9 @@ from upath import UPath
 
 from plate_assets.storage.files import local_path
 from plate_assets.storage.fingerprint import fingerprint
-from plate_assets.storage.model_kinds import DETECTOR, ModelKind
+from plate_assets.storage.model_kind import ModelKind
 from plate_assets.storage.models import MANIFEST, ModelBundle, ModelError, bundle_version, read_bundle
-from plate_assets.storage.tracking import Training, experiment_id, log, open_client
+from plate_assets.storage.tracking import Trained, experiment_id, log, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,44 +53,46 @@ class ModelVersion:
     uri: str
 
 
-class ModelRegistry:
-    """The versions of one model. Making it costs nothing: MLflow is loaded and opened at the first question."""
+@dataclass(frozen=True)
+class Registries:
+    """The registries of all kinds of model at one tracking address; each is opened once."""
 
-    def __init__(self, tracking_uri: str, artifact_location: str | None = None, kind: ModelKind = DETECTOR) -> None:
+    tracking_uri: str
+    artifact_location: str | None = None
+    _of: "dict[ModelKind, ModelRegistry]" = field(default_factory=dict, repr=False, compare=False)
+
+    def of(self, kind: ModelKind) -> "ModelRegistry":
+        """The registry of one kind."""
+        if kind not in self._of:
+            self._of[kind] = ModelRegistry(kind, self.tracking_uri, self.artifact_location)
+        return self._of[kind]
+
+
+class ModelRegistry:
+    """The versions of one kind of model. Making it costs nothing: MLflow is loaded and opened at the first question."""
+
+    def __init__(self, kind: ModelKind, tracking_uri: str, artifact_location: str | None = None) -> None:
         self.tracking_uri, self.artifact_location, self.kind, self.name = tracking_uri, artifact_location, kind, kind.name
 
     @cached_property
     def _client(self) -> "MlflowClient":
         return open_client(self.tracking_uri)
 
-    def log_training(
-        self,
-        *,
-        run_name: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        curves: Mapping[str, Sequence[tuple[int, float]]],
-        figures: Mapping[str, bytes],
-        dataset: pl.DataFrame,
-        bundle: ModelBundle,
-        description: str,
-        tags: Mapping[str, str],
-        dagster_run_id: str,
-    ) -> ModelVersion:
-        """Keep one training as a run and its bundle as a new version, which becomes the challenger, its review pending.
+    def register(self, trained: Trained, dagster_run_id: str = "") -> ModelVersion:
+        """Keep a training as a run and its bundle as a new version, which becomes the challenger, its review pending.
 
-        curves: name -> (step, value); figures: file name -> PNG; dataset: what was trained on, of which MLflow keeps columns,
-        size and fingerprint. The run ends FINISHED, or FAILED where anything of this raises.
+        The run ends FINISHED, or FAILED where anything of this raises.
         """
-        known = {**tags, "dagster_run_id": dagster_run_id, "data_fingerprint": fingerprint(dataset)}
+        known = {**trained.tags, "dagster_run_id": dagster_run_id, "data_fingerprint": fingerprint(trained.dataset)}
         experiment = experiment_id(self._client, self.kind.experiment, self.artifact_location)
-        run_id = self._client.create_run(
-            experiment, run_name=run_name, tags={**known, "mlflow.note.content": description}
-        ).info.run_id
+        run = self._client.create_run(
+            experiment, run_name=f"{trained.run_name}-{dagster_run_id[:8]}".rstrip("-"),
+            tags={**known, "mlflow.note.content": trained.description},
+        )  # fmt: skip
+        run_id = run.info.run_id
         try:
-            training = Training(run_name, params, metrics, curves, figures, dataset, bundle, self.kind, known)
-            model = log(self._client, run_id, experiment, training)
-            version = self._register(run_id, model, description, {**known, "review": "pending"})
+            model = log(self._client, run_id, experiment, self.kind, trained, known)
+            version = self._register(run_id, model, trained.description, {**known, "review": "pending"})
             self._client.set_registered_model_alias(self.name, CHALLENGER, version.version)
         except BaseException:
             self._client.set_terminated(run_id, "FAILED")
@@ -222,7 +224,7 @@ class ModelRegistry:
             former.pop()
         if not former:
             raise NoSuchModel(
-                f"{self.name} has no champion before this one: name a version with `plate-assets promote VERSION`"
+                f"{self.name} has no champion before this one: name a version with `{self.kind.promoted_by} VERSION`"
             )
         version = former.pop()
         if current:
@@ -238,7 +240,7 @@ class ModelRegistry:
             self._client.set_model_version_tag(self.name, version, key, value)
 
     def newest_by_tag(self, tag: str) -> list[ModelVersion]:
-        """The newest version for each value of a tag, such as `backbone`, in the order of the values."""
+        """The newest version for each value of a tag, in the order of the values."""
         newest: dict[str, Any] = {}
         for found in self._all():
             if tag in found.tags and int(found.version) > int(getattr(newest.get(found.tags[tag]), "version", -1)):
@@ -246,21 +248,21 @@ class ModelRegistry:
         return [self._version(newest[value]) for value in sorted(newest)]
 
     def versions(self) -> pl.DataFrame:
-        """One row for each version, the newest first: version, uri, aliases, review, author, reason, backbone, run, made at."""
+        """One row for each version, the newest first: version, uri, aliases, review, author, reason, what is reviewed of the
+        kind, run, made at."""
+        tags = ("review", "author", "reason", *self.kind.reviewed)
         at: dict[str, list[str]] = {}
         for alias, version in sorted(self._aliases().items()):
             at.setdefault(version, []).append(alias)
         rows = [
             (
                 int(found.version), self._uri(found.version), ", ".join(at.get(str(found.version), [])),
-                *(found.tags.get(tag) for tag in ("review", "author", "reason", "backbone")), found.run_id,
+                *(found.tags.get(tag) for tag in tags), found.run_id,
                 datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             )
             for found in self._all()
         ]  # fmt: skip
-        schema = {"version": pl.Int64} | dict.fromkeys(
-            ("uri", "aliases", "review", "author", "reason", "backbone", "run_id"), pl.String
-        )
+        schema = {"version": pl.Int64} | dict.fromkeys(("uri", "aliases", *tags, "run_id"), pl.String)
         return pl.DataFrame(rows, {**schema, "made_at": pl.Datetime("us", "UTC")}, orient="row").sort(
             "version", descending=True
         )

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from plate_assets.storage import pyfunc
 from plate_assets.storage.files import Claim
 from plate_assets.storage.fingerprint import fingerprint
-from plate_assets.storage.model_kinds import ModelKind, Tensor
+from plate_assets.storage.model_kind import ModelKind, Tensor
 from plate_assets.storage.models import ModelBundle, write_plain_bundle
 
 if TYPE_CHECKING:
@@ -33,17 +34,17 @@ _SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training as MLflow keeps it; `log` writes it."""
+class Trained:
+    """A trained model with all that is kept of its training, as its science's workflow hands it over for review."""
 
+    bundle: ModelBundle
     run_name: str
     params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    curves: Mapping[str, Sequence[tuple[int, float]]]  # name -> (step, value)
-    figures: Mapping[str, bytes]  # file name -> PNG
-    dataset: pl.DataFrame
-    bundle: ModelBundle
-    kind: ModelKind
+    facts: Mapping[str, float | int | str]  # what is asked first; the numbers are MLflow's metrics
+    curves: Mapping[str, Sequence[float]]  # by epoch
+    figures: Mapping[str, bytes]  # title -> PNG
+    dataset: pl.DataFrame  # what was trained on, of which MLflow keeps columns, size and fingerprint
+    description: str  # Markdown, from which a reviewer decides
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,25 +88,29 @@ def experiment_id(client: "MlflowClient", name: str, artifact_location: str | No
     return found.experiment_id
 
 
-def log(client: "MlflowClient", run_id: str, experiment: str, training: Training) -> "LoggedModel":
-    """Write the training into the run and return its logged model; any error is the caller's to record."""
+def log(
+    client: "MlflowClient", run_id: str, experiment: str, kind: ModelKind, trained: Trained, tags: Mapping[str, str]
+) -> "LoggedModel":
+    """Write a training into the run and return its logged model; any error is the caller's to record."""
     from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput
 
-    _log_numbers(client, run_id, training)
+    _log_numbers(client, run_id, trained)
     client.log_inputs(
-        run_id, [DatasetInput(_dataset(training.dataset, training.run_name), [InputTag("mlflow.data.context", "training")])]
+        run_id, [DatasetInput(_dataset(trained.dataset, trained.run_name), [InputTag("mlflow.data.context", "training")])]
     )
     with tempfile.TemporaryDirectory(prefix="plate-assets-") as work:
         figures = Path(work, "figures")
         figures.mkdir()
-        for name, png in training.figures.items():
-            if Path(name).name != name:
-                raise ValueError(f"{name!r} cannot name a figure: give a file name without a folder")
-            (figures / name).write_bytes(png)
+        for title, png in trained.figures.items():
+            if Path(title).name != title:
+                raise ValueError(f"{title!r} cannot name a figure: it is a file's name as well, and holds no folder")
+            (figures / f"{title.replace(' ', '_')}.png").write_bytes(png)
         client.log_artifacts(run_id, str(figures), "figures")
-        model = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=dict(training.tags))
+        model = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=dict(tags))
         try:
-            client.log_model_artifacts(model.model_id, str(_model_folder(Path(work), training, run_id, model.model_id)))
+            client.log_model_artifacts(
+                model.model_id, str(_model_folder(Path(work), kind, trained.bundle, run_id, model.model_id))
+            )
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
@@ -114,17 +119,18 @@ def log(client: "MlflowClient", run_id: str, experiment: str, training: Training
     return model
 
 
-def _log_numbers(client: "MlflowClient", run_id: str, training: Training) -> None:
+def _log_numbers(client: "MlflowClient", run_id: str, trained: Trained) -> None:
     from time import time
 
     from mlflow.entities import Metric, Param
 
     now = int(1000 * time())
-    points = {name: [(0, value)] for name, value in training.metrics.items()} | dict(training.curves)
-    metrics = [Metric(_key(name), float(value), now, int(step)) for name, curve in points.items() for step, value in curve]
+    numbers = {name: [value] for name, value in trained.facts.items() if isinstance(value, int | float)}
+    curves = numbers | dict(trained.curves)
+    metrics = [Metric(_key(name), float(value), now, at) for name, curve in curves.items() for at, value in enumerate(curve)]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
-    params = [Param(_key(name), str(value)) for name, value in training.params.items()]
+    params = [Param(_key(name), str(value)) for name, value in trained.params.items()]
     for start in range(0, len(params), 100):
         client.log_batch(run_id, params=params[start : start + 100])
 
@@ -141,8 +147,11 @@ def _dataset(table: pl.DataFrame, name: str) -> Any:
     return mlflow.data.from_polars(flat, name=name, digest=fingerprint(table))._to_mlflow_entity()  # type: ignore[attr-defined]
 
 
-def _model_folder(work: Path, training: Training, run_id: str, model_id: str) -> Path:
-    """A model as MLflow lays it out: the bundle under `data/`, and beside it what MLflow's page shows."""
+def _model_folder(work: Path, kind: ModelKind, bundle: ModelBundle, run_id: str, model_id: str) -> Path:
+    """A model as MLflow lays it out: the bundle under `data/`, and beside it what MLflow's page shows.
+
+    Raises ModelError where the kind's `loader` loads nothing: better now than in front of who serves it.
+    """
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -150,14 +159,16 @@ def _model_folder(work: Path, training: Training, run_id: str, model_id: str) ->
     def declared(tensor: Tensor) -> Schema:
         return Schema([TensorSpec(np.dtype(tensor.dtype), tensor.shape, tensor.name)])
 
-    write_plain_bundle(training.bundle, work / "bundle")
-    signature = ModelSignature(inputs=declared(training.kind.takes), outputs=declared(training.kind.gives))
+    pyfunc.loader_class(kind.loader)
+    write_plain_bundle(bundle, work / "bundle")
+    signature = ModelSignature(inputs=declared(kind.takes), outputs=declared(kind.gives))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*An input example was not provided.*")  # the signature is complete
         mlflow.pyfunc.save_model(
             path=str(work / "model"),
             mlflow_model=Model(run_id=run_id, model_id=model_id, model_uuid=model_id, artifact_path="model"),
-            loader_module=training.kind.loader,
+            loader_module=pyfunc.__name__,
+            model_config={"loader": kind.loader},
             data_path=str(work / "bundle"),
             signature=signature,
             pip_requirements=[f"{package}=={installed(package).split('+')[0]}" for package in REQUIRED],

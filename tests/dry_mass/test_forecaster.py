@@ -202,7 +202,10 @@ def test_parts_that_do_not_fit_are_refused_by_name():
     without = {name: value for name, value in architecture.items() if name != "unit"}
     for parts, words in (
         ((without, weights), "lacks unit"),
-        (({**architecture, "science": "precipitation"}, weights), "one of precipitation, and one of dry_mass"),
+        (
+            ({**architecture, "science": "precipitation"}, weights),
+            "precipitation, and the science dry_mass is needed",
+        ),
         (({**architecture, "format": 9}, weights), "format 9"),
         (({**architecture, "padding": "full"}, weights), "'full' is no padding"),
         (({**architecture, "padding": "same"}, weights), "weights do not fit"),

@@ -15,6 +15,7 @@ from plate_assets.orchestration.stored_plates import stored_plate
 from plate_assets.orchestration.tags import REASON_TAG
 from plate_assets.plates.simulate import SimulationSettings, simulate_plates
 from plate_assets.precipitation.detector import Detector
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.precipitation.tables import EXPERT_LABELS, PATCH_SCORES, QUADRUPLET_CALLS, WELL_SCORES
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.tables import read_provenance, read_table
@@ -71,7 +72,8 @@ def test_a_night_with_nothing_new_asks_for_nothing(lab):
 def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
     key = "SIM00001_096h"
     environment = {
-        "PLATE_ASSETS_HOME": str(lab.settings.home), "PLATE_ASSETS_THREADS": "2", "PLATE_ASSETS_MODEL": lab.settings.model,
+        "PLATE_ASSETS_HOME": str(lab.settings.home), "PLATE_ASSETS_THREADS": "2",
+        "PLATE_ASSETS_PRECIPITATION_MODEL": lab.settings.model_of(DETECTOR),
     }  # fmt: skip
     done = CliRunner().invoke(
         app, ["score", str(lab.settings.home / "arrivals" / key), "--out", str(tmp_path / "out")], env=environment

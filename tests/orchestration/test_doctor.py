@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from plate_assets.orchestration.doctor import examine
-from plate_assets.orchestration.resources import registry_of
+from plate_assets.orchestration.resources import registries_of
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
 from tests.made_models import registered
 
@@ -62,6 +63,6 @@ def test_a_champion_that_this_processor_is_slow_at_is_found_out(tmp_path, monkey
     for name in ("multiplies_bfloat16", "multiplies_int8"):
         monkeypatch.setattr(f"plate_assets.learning.arithmetic.{name}", lambda: able)
     settings = Settings(home=tmp_path)
-    registry_of(settings).promote(registered(settings, precision=precision).version, "Ada", "the first")
+    registries_of(settings).of(DETECTOR).promote(registered(settings, precision=precision).version, "Ada", "the first")
     found, said = answers(settings)["arithmetic"]
     assert found is ok and ok is ("takes several times longer" not in said)

@@ -10,10 +10,13 @@ import polars as pl
 import pytest
 import torch
 
+from plate_assets.dry_mass.model import FORECASTER
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.storage.fingerprint import fingerprint
-from plate_assets.storage.model_kinds import DETECTOR, FORECASTER, ModelKind
+from plate_assets.storage.model_kind import ModelKind
 from plate_assets.storage.models import ModelBundle, ModelError
 from plate_assets.storage.registry import ModelRegistry, NoSuchModel
+from plate_assets.storage.tracking import Trained
 
 
 def called(name: str) -> ModelKind:
@@ -24,13 +27,13 @@ def called(name: str) -> ModelKind:
 def empty(tmp_path_factory):
     """A registry that nobody has written to."""
     home = tmp_path_factory.mktemp("mlflow")
-    return ModelRegistry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), called("empty"))
+    return ModelRegistry(called("empty"), f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri())
 
 
 @pytest.fixture
 def registry(empty, request):
     """A registry of its own on the same database: laying out the tables takes long."""
-    return ModelRegistry(empty.tracking_uri, empty.artifact_location, called(request.node.name.replace("/", " ")[:120]))
+    return ModelRegistry(called(request.node.name.replace("/", " ")[:120]), empty.tracking_uri, empty.artifact_location)
 
 
 def bundle_of(number: float) -> ModelBundle:
@@ -41,16 +44,17 @@ DATASET = pl.DataFrame({"index": [0, 1], "embedding": [[0.0], [1.0]]})
 
 
 def log(registry, number=0.0, backbone="cnn27", figures=None, bundle=None):
-    return registry.log_training(
-        run_name=f"run {number}", params={"epochs": 3}, metrics={"AUC test": 0.75},
-        curves={"loss (training)": [(0, 2.0), (1, 1.0)]}, figures=figures or {"curve.png": b"\x89PNG"}, dataset=DATASET,
-        bundle=bundle or bundle_of(number), description="for a reviewer", tags={"backbone": backbone}, dagster_run_id="d-1",
+    trained = Trained(
+        bundle or bundle_of(number), f"run {number}", params={"epochs": 3}, facts={"AUC test": 0.75, "ended": "by itself"},
+        curves={"loss (training)": [2.0, 1.0]}, figures=figures or {"curve": b"\x89PNG"}, dataset=DATASET,
+        description="for a reviewer", tags={"backbone": backbone},
     )  # fmt: skip
+    return registry.register(trained, "d-1")
 
 
 def test_an_empty_registry_has_no_champion_and_says_what_to_run(empty):
     assert empty.champion() is None and empty.versions().is_empty() and empty.newest_by_tag("backbone") == []
-    with pytest.raises(NoSuchModel, match="job `train`"):
+    with pytest.raises(NoSuchModel, match="job `train_precipitation`"):
         empty.require_challenger()
     with pytest.raises(NoSuchModel, match="plate-assets promote"):
         empty.load("models:/empty@champion")
@@ -132,7 +136,7 @@ def test_the_newest_version_of_each_backbone_is_compared(registry):
 
 def test_a_training_that_cannot_be_kept_leaves_a_failed_run_and_no_version(registry):
     with pytest.raises(ValueError, match="cannot name a figure"):
-        log(registry, figures={"../outside.png": b""})
+        log(registry, figures={"../outside": b""})
     assert registry.versions().is_empty()
     experiment = registry._client.get_experiment_by_name("precipitation").experiment_id
     newest = registry._client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1)[0]
@@ -165,7 +169,8 @@ def test_a_version_whose_files_are_gone_says_so(registry, tmp_path):
 
 
 def test_mlflows_own_loader_gives_the_same_scores_as_the_platform(registry):
-    from plate_assets.precipitation.detector import FORMAT, Detector, weights_of
+    from plate_assets.learning.bundled import weights_of
+    from plate_assets.precipitation.detector import FORMAT, Detector
     from plate_assets.precipitation.fcdd import FCDD
 
     torch.manual_seed(0)
@@ -182,7 +187,28 @@ def test_mlflows_own_loader_gives_the_same_scores_as_the_platform(registry):
     assert np.array_equal(served, Detector.from_parts(loaded.architecture, loaded.weights).score(tiles).scores)
 
 
+@pytest.mark.parametrize(
+    ("loader", "words"),
+    [
+        ("builtins:dict", "no from_parts"),
+        ("os.path:join", "names no class"),
+        ("json.decoder:JSONDecoder", "no from_parts and no predict"),
+    ],
+)
+def test_a_kind_of_model_whose_loader_loads_nothing_is_not_registered(registry, loader, words):
+    other = ModelRegistry(replace(registry.kind, loader=loader), registry.tracking_uri, registry.artifact_location)
+    with pytest.raises(ModelError, match=words):
+        log(other)
+    assert registry.versions().is_empty()
+
+
+def test_what_a_reviewer_sees_of_a_version_is_what_its_kind_says(empty):
+    registry = ModelRegistry(replace(FORECASTER, name="seen"), empty.tracking_uri, empty.artifact_location)
+    log(registry)
+    assert registry.versions().columns[-4:] == ["features", "unit", "run_id", "made_at"]
+
+
 def test_each_kind_of_model_has_its_own_name_experiment_and_remedy(empty):
-    registry = ModelRegistry(empty.tracking_uri, empty.artifact_location, FORECASTER)
-    with pytest.raises(NoSuchModel, match="train a forecaster .*promote --kind forecaster"):
+    registry = ModelRegistry(FORECASTER, empty.tracking_uri, empty.artifact_location)
+    with pytest.raises(NoSuchModel, match="train a forecaster .*promote --kind dry_mass"):
         registry.version_of("models:/dry-mass-forecaster@champion")

@@ -14,7 +14,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType
 
-from plate_assets.orchestration.resources import registry_of
+from plate_assets.orchestration.resources import registries_of
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
 from tests.made_models import registered
 
@@ -188,7 +189,7 @@ def plates(platform: LivePlatform, tmp_path: Path) -> list[Path]:
 def champion(platform: LivePlatform) -> str:
     """A detector with random weights in force on the platform."""
     settings = Settings(home=platform.home)
-    return registry_of(settings).promote(registered(settings).version, "test", "the only one")
+    return registries_of(settings).of(DETECTOR).promote(registered(settings).version, "test", "the only one")
 
 
 @pytest.fixture

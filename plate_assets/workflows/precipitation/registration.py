@@ -1,20 +1,22 @@
-"""Training a detector and putting it before a reviewer: trained, measured, given its reference scores, registered.
+"""A detector made ready for a reviewer: trained, measured, given its precision and its reference scores.
 
-Belongs here: the order of those steps, and what a reviewer reads. Not here: training (`train`), the registry (`storage`).
+Belongs here: the order of those steps, and what a reviewer reads. Not here: training (`detectors`), the registry (`storage`).
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plate_assets.precipitation.model import DetectorConfig
 from plate_assets.progress import Progress
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.fingerprint import fingerprint
 from plate_assets.storage.models import ModelBundle
-from plate_assets.storage.registry import ModelRegistry, ModelVersion
+from plate_assets.storage.tracking import Trained
+from plate_assets.workflows.markdown import markdown_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,87 +25,54 @@ if TYPE_CHECKING:
     from plate_assets.workflows.precipitation.references import StoredPlate
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What is to be trained, and with which budget."""
-
-    backbone: str
-    mode: Literal["semi_supervised", "one_class"]
-    epochs: int
-    tiles_per_epoch: int
-    seconds: float
-    frozen_stages: int
-    input_px: int | None
-    seed: int
-    weights: str | None
-    contamination: float
-
-
-@dataclass(frozen=True)
-class Registered:
-    """The registered version, with the facts and figures that the UI shows."""
-
-    version: ModelVersion
-    facts: dict[str, float | int | str]
-    figures: dict[str, bytes]
-
-
-def train_and_register(
-    request: TrainingRequest,
+def detector_for_review(
+    config: DetectorConfig,
     sample: Stack,
     labelled: pl.DataFrame,
     reference_plates: "Iterable[StoredPlate]",
     expert_labels: pl.DataFrame,
-    registry: ModelRegistry,
     *,
+    contamination: float,
+    weights: str | None,
     checkpoint: Path,
-    run_id: str,
     progress: Progress | None = None,
-) -> Registered:
-    """Train on the labelled tiles, score the reference plates, and register the result as challenger.
+) -> Trained:
+    """Train on the labelled tiles, and score the reference plates.
 
-    A reference plate that lies in the training split would make its own scores look too clean, so such plates are refused.
+    weights: what the trunk starts from, see `detectors.starting_weights`. A reference plate that lies in the training split
+    would make its own scores look too clean, so such plates are refused.
     """
     from plate_assets.precipitation.figures import training_curves
-    from plate_assets.precipitation.model import DetectorConfig
     from plate_assets.workflows.precipitation.detectors import train_detector
     from plate_assets.workflows.precipitation.precision import choose_precision
     from plate_assets.workflows.precipitation.references import clean_reference
 
-    config = DetectorConfig(
-        backbone=request.backbone, mode=request.mode, epochs=request.epochs, tiles_per_epoch=request.tiles_per_epoch,
-        seconds=request.seconds, frozen_stages=request.frozen_stages, input_px=request.input_px, seed=request.seed,
-    )  # fmt: skip
-    trained = train_detector(sample.array, labelled, config, weights=request.weights, checkpoint=checkpoint, progress=progress)
-    trained.detector.observe(sample.array[rows_to_observe(labelled, request.seed)])
+    trained = train_detector(sample.array, labelled, config, weights=weights, checkpoint=checkpoint, progress=progress)
+    detector = trained.detector
+    detector.observe(sample.array[rows_to_observe(labelled, config.seed)])
     trained_on = set(labelled.filter(pl.col("split") == "train")["Metadata_Plate"])
     unseen = (apart_from(plate, trained_on) for plate in reference_plates)
-    precision = choose_precision(unseen, trained.detector, expert_labels, request.contamination)
-    trained.detector.architecture["precision"] = precision.chosen
+    precision = choose_precision(unseen, detector, expert_labels, contamination)
+    detector.architecture["precision"] = precision.chosen
     reference = clean_reference(precision.wells, expert_labels)
-    bundle = ModelBundle(
-        trained.detector.architecture, trained.detector.weights, {"reference_scores": reference} if reference.height else {}
-    )
-    figures = {"training curves": training_curves(trained.curves, f"{request.backbone}: loss by epoch")}
-    facts = {
-        **trained.metrics,
-        **precision.facts,
-        "reference conditions": reference.height,
-        "data fingerprint": fingerprint(labelled),
-    }
-    version = registry.log_training(
-        run_name=f"{request.backbone}-{run_id[:8]}",
-        params=asdict(request),
-        metrics={key: value for key, value in trained.metrics.items() if isinstance(value, int | float)},
-        curves={name: list(enumerate(values)) for name, values in trained.curves.items()},
-        figures={f"{name.replace(' ', '_')}.png": png for name, png in figures.items()},
+    return Trained(
+        bundle=ModelBundle(
+            detector.architecture, detector.weights, {"reference_scores": reference} if reference.height else {}
+        ),
+        run_name=config.backbone,
+        params={**asdict(config), "weights": detector.architecture["trunk_weights"], "contamination": contamination},
+        facts={
+            **trained.metrics,
+            **precision.facts,
+            "reference conditions": reference.height,
+            "data fingerprint": fingerprint(labelled),
+        },
+        curves=trained.curves,
+        figures={"training curves": training_curves(trained.curves, f"{config.backbone}: loss by epoch")},
         dataset=labelled,
-        bundle=bundle,
-        description=review_text(request, trained, reference),
-        tags={"backbone": request.backbone},
-        dagster_run_id=run_id,
+        description=review_text(config, contamination, trained, reference),
+        tags={"backbone": config.backbone},
     )
-    return Registered(version, facts, figures)
 
 
 def rows_to_observe(labelled: pl.DataFrame, seed: int, of_each: int = 96) -> "np.ndarray":
@@ -123,22 +92,14 @@ def apart_from(plate: "StoredPlate", trained_on: set[str]) -> "StoredPlate":
     return plate
 
 
-def review_text(request: TrainingRequest, trained: "TrainedDetector", reference: pl.DataFrame) -> str:
+def review_text(config: DetectorConfig, contamination: float, trained: "TrainedDetector", reference: pl.DataFrame) -> str:
     """What a reviewer decides from, as Markdown."""
     plates = ", ".join(sorted(reference["Metadata_Plate"].unique())) if reference.height else "none: its calls will be empty"
-    rows = [
-        f"| {name} | {value:.4g} |" if isinstance(value, float) else f"| {name} | {value} |"
-        for name, value in trained.metrics.items()
-    ]
-    return "\n".join(
+    return "\n\n".join(
         [
-            f"FCDD on **{request.backbone}**, {request.mode.replace('_', '-')}, seed {request.seed}.",
-            "",
-            "| measure | value |",
-            "|---|---|",
-            *rows,
-            "",
-            f"Reference plates: {plates} ({reference.height} conditions). λ = {request.contamination}.",
-            f"Budget: {request.epochs} epochs of {request.tiles_per_epoch} tiles, {request.seconds:.0f} s at most.",
+            f"FCDD on **{config.backbone}**, {config.mode.replace('_', '-')}, seed {config.seed}.",
+            markdown_table(["measure", "value"], trained.metrics.items()),
+            f"Reference plates: {plates} ({reference.height} conditions). λ = {contamination}.\n"
+            f"Budget: {config.epochs} epochs of {config.tiles_per_epoch} tiles, {config.seconds:.0f} s at most.",
         ]
     )

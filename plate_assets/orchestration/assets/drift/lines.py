@@ -19,10 +19,11 @@ from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import stored_embeddings, stored_reference
 from plate_assets.orchestration.workflow_options import line_settings
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.precipitation.tables import PATCHES
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import read_stack
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 from plate_assets.storage.tables import read_table
 
 
@@ -55,7 +56,7 @@ def labelling_batch(
     drift_monitor: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """After an alarm, once for each episode: the most novel tiles, spread over wells and looks, for a person to label; the
     champion gets a tag that reviewers see. Without a new alarm the last batch stays as it was."""
@@ -69,6 +70,7 @@ def labelling_batch(
     )
     if not asked.alarms:
         return last_batch(storage)
+    registry = registries.of(DETECTOR)
     if in_force := registry.champion():
         registry.note(in_force, {"drift": asked.alarms[-1]})
     sheet = batch_sheet(asked.batch, asked.patches, "Label these tiles first")

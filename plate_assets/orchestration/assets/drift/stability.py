@@ -9,11 +9,12 @@ from plate_assets.orchestration.assets.precipitation.decisions import precipitat
 from plate_assets.orchestration.chains import table_out
 from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.resources import Storage
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.precipitation.tables import LABELLED_PATCHES
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 from plate_assets.storage.tables import read_table
 
 
@@ -43,7 +44,7 @@ def stability_study(
     embedding_model: ModelBundle,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ):
     """Quality against severity for every corruption, missed drift, and the online test's AUC beside the thesis's tables."""
     from plate_assets.drift.stability.alarms import OfflineTrial, OnlineTrial
@@ -51,6 +52,7 @@ def stability_study(
     from plate_assets.workflows.drift import stability
 
     prepare_arithmetic(settings.threads)
+    registry = registries.of(DETECTOR)
     in_force = registry.champion()
     asked = stability.StabilityConfig(
         corruptions=tuple(config.corruptions) or None, most_units=config.most_units, tiles_per_unit=config.tiles_per_unit,

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.orchestration.assets.dry_mass import checks, decisions, judging, measuring
 from plate_assets.orchestration.assets.dry_mass.doctor import questions
 from plate_assets.orchestration.assets.dry_mass.morning import section
 from plate_assets.orchestration.offers import Offer
-from plate_assets.storage.model_kinds import FORECASTER
 
 JOBS = (
     dg.define_asset_job(

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.orchestration.decision_events import champion_asset
-from plate_assets.storage.model_kinds import FORECASTER
 
 dry_mass_champion = champion_asset(FORECASTER)
 cell_verdicts = dg.AssetSpec(

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from plate_assets.dry_mass import tables
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.dry_mass.decisions import cell_verdicts, dry_mass_champion
 from plate_assets.orchestration.assets.dry_mass.measuring import DRY_MASS
@@ -15,13 +16,14 @@ from plate_assets.orchestration.instance_state import made_of
 from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
 from plate_assets.orchestration.partitions import experiments, timelapses
 from plate_assets.orchestration.parts import Part, Present, Why, fingerprint_of, model
+from plate_assets.orchestration.registration import register
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_timelapses import StoredTimelapse, made_before, timelapse_of
 from plate_assets.orchestration.tags import MODEL_TAG, version_tag
+from plate_assets.orchestration.workflow_options import bundle_of, version_in_force
 from plate_assets.settings import Settings
 from plate_assets.storage.ledger import read_rows
-from plate_assets.storage.model_kinds import FORECASTER
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 from plate_assets.storage.tables import read_table
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ def stored_series(storage: Storage, names: list[str]) -> list[pl.DataFrame]:
     return [read_table(storage.table("dry_mass_series", name), tables.DRY_MASS_SERIES) for name in names]
 
 
+def judged_by(table: pl.DataFrame, registries: Registries, settings: Settings) -> str:
+    """The forecaster that made a table; of an empty one, that in force."""
+    return table["model_version"][0] if table.height else version_in_force(registries, settings, FORECASTER)
+
+
 def measured(instance: dg.DagsterInstance) -> list[str]:
     """Time-lapses whose series and windows are there."""
     return sorted(made_of(instance, ["dry_mass_windows"], timelapses))
@@ -86,26 +93,18 @@ def dry_mass_forecaster(
     config: ForecasterConfig,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    forecasters: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """The 1D network that forecasts 10 h of dry mass from 20 h, registered in MLflow as challenger."""
-    from plate_assets.workflows.dry_mass.registration import train_and_register_forecaster
+    from plate_assets.workflows.dry_mass.registration import forecaster_for_review
 
     prepare_arithmetic(settings.threads)
     names = config.timelapses or measured(context.instance)
-    registered = train_and_register_forecaster(
-        stored_series(storage, names), training_of(config), forecasters,
-        checkpoint=storage.checkpoint("dry_mass_forecaster.safetensors"), run_id=context.run.run_id,
-        progress=logged_progress(context, "epochs"),
+    trained = forecaster_for_review(
+        stored_series(storage, names), training_of(config),
+        checkpoint=storage.checkpoint("dry_mass_forecaster.safetensors"), progress=logged_progress(context, "epochs"),
     )  # fmt: skip
-    return dg.MaterializeResult(
-        metadata={
-            "model": registered.version.uri,
-            "time-lapses": ", ".join(names),
-            **registered.facts,
-            **{title: picture(png, title) for title, png in registered.figures.items()},
-        }
-    )
+    return register(FORECASTER, trained, registries, context.run.run_id)
 
 
 @DRY_MASS.asset(
@@ -117,18 +116,17 @@ def window_anomalies(
     dry_mass_series: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    forecasters: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """How far each window's forecast lies from what was measured. Of a time-lapse that grew, only new windows are forecast."""
     from plate_assets.workflows.dry_mass.scoring import judge_windows
 
     prepare_arithmetic(settings.threads)
-    version = forecasters.version_of(settings.dry_mass_model)
+    version = version_in_force(registries, settings, FORECASTER)
     tags = {MODEL_TAG: version_tag(version)}
     before = made_before(context, storage, tables.WINDOW_ANOMALIES, tags)
-    judged = judge_windows(
-        dry_mass_series, forecasters.load(version), version, before=before, progress=logged_progress(context, "windows")
-    )
+    bundle = bundle_of(registries, settings, FORECASTER, version)
+    judged = judge_windows(dry_mass_series, bundle, version, before=before, progress=logged_progress(context, "windows"))
     facts = window_facts(judged.windows, f"Forecast errors of {context.partition_key}")
     metadata = {"model": version, "newly forecast": judged.n_forecast, **facts}
     return dg.MaterializeResult(value=judged.windows, metadata=metadata, tags=tags)
@@ -140,15 +138,15 @@ def cell_anomalies(
     window_anomalies: pl.DataFrame,
     cell_tracks: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
-    forecasters: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """One row for each path: the share of its windows that are abnormal, since when, and whether the microscope may be why."""
     from plate_assets.dry_mass.ranking import ranked
     from plate_assets.workflows.dry_mass.scoring import judge_cells
 
-    version = window_anomalies["model_version"][0] if window_anomalies.height else settings.dry_mass_model
-    version = forecasters.version_of(version)
-    cells = judge_cells(dry_mass_series, window_anomalies, forecasters.load(version), version, tracks=cell_tracks)
+    version = judged_by(window_anomalies, registries, settings)
+    bundle = bundle_of(registries, settings, FORECASTER, version)
+    cells = judge_cells(dry_mass_series, window_anomalies, bundle, version, tracks=cell_tracks)
     flagged = ranked(cells).filter(pl.col("abnormal"))
     told = flagged.select("path_id", "margin", "decided_by", "first_abnormal_h", "cause", "evidence")
     return dg.MaterializeResult(
@@ -179,19 +177,20 @@ def timelapse_report(
     cell_anomalies: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    forecasters: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """One self-contained page for a time-lapse: its most abnormal cells with curve, forecast and strip; its tables as CSV."""
     from plate_assets.workflows.dry_mass.report import most_abnormal, write_timelapse_report
 
     name = context.partition_key
-    version = cell_anomalies["model_version"][0] if cell_anomalies.height else forecasters.version_of(settings.dry_mass_model)
+    version = judged_by(cell_anomalies, registries, settings)
+    bundle = bundle_of(registries, settings, FORECASTER, version)
     recorded = timelapse_of(timelapse, settings)
     shown = most_abnormal(cell_anomalies, STRIPS)
     strips = strips_of(recorded, shown, phase_frames, cell_masks, cell_tracks) if recorded else {}
     folder = storage.report("timelapse_report", name)
     written = write_timelapse_report(
-        folder, name, dry_mass_series, window_anomalies, cell_anomalies, forecasters.load(version), version,
+        folder, name, dry_mass_series, window_anomalies, cell_anomalies, bundle, version,
         annotations=read_rows(storage.cell_verdicts, tables.ANNOTATIONS), strips=strips,
         pixel_um=recorded.calibration.pixel_um if recorded else None,
         links={"Dagster": f"{settings.ui_url}/assets/timelapse_report?partition={name}"},

@@ -10,6 +10,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.dry_mass import tables
+from plate_assets.dry_mass.model import FORECASTER
 from plate_assets.orchestration.arrivals import Arrived, Look
 from plate_assets.orchestration.assets.dry_mass.metadata import frame_facts, listed, track_facts
 from plate_assets.orchestration.chains import Chain, Subject
@@ -24,7 +25,6 @@ from plate_assets.orchestration.tags import SETTINGS_TAG
 from plate_assets.orchestration.workflow_options import phase_settings
 from plate_assets.plates.timelapses.arrivals import TimelapseDecision, decide_timelapses, look_at, scan_timelapses
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import FORECASTER
 
 
 def _files(present: Present, key: str) -> str | None:

@@ -7,7 +7,7 @@ from plate_assets.orchestration.assets.precipitation import checks, decisions, s
 from plate_assets.orchestration.assets.precipitation.doctor import questions
 from plate_assets.orchestration.assets.precipitation.morning import section
 from plate_assets.orchestration.offers import Offer
-from plate_assets.storage.model_kinds import DETECTOR
+from plate_assets.precipitation.model import DETECTOR
 
 JOBS = (
     dg.define_asset_job(

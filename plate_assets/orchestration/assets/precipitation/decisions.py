@@ -3,7 +3,7 @@
 import dagster as dg
 
 from plate_assets.orchestration.decision_events import champion_asset
-from plate_assets.storage.model_kinds import DETECTOR
+from plate_assets.precipitation.model import DETECTOR
 
 precipitation_champion = champion_asset(DETECTOR)
 cluster_labels = dg.AssetSpec(

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from plate_assets.orchestration.resources import registry_of
+from plate_assets.orchestration.resources import registries_of
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
-from plate_assets.storage.model_kinds import DETECTOR
 
 
 def questions(settings: Settings) -> dict[str, Callable[[], tuple[bool, str]]]:
@@ -17,7 +17,7 @@ def _arithmetic(settings: Settings) -> tuple[bool, str]:
     from plate_assets.learning.arithmetic import multiplies_bfloat16, multiplies_int8
 
     able = {"bfloat16": multiplies_bfloat16(), "int8": multiplies_int8()}
-    registry = registry_of(settings, DETECTOR)
+    registry = registries_of(settings).of(DETECTOR)
     champion = registry.champion()
     precision = registry.load(champion).architecture.get("precision") if champion else None
     if not able.get(precision or "", True):

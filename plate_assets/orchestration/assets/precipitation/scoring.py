@@ -14,14 +14,14 @@ from plate_assets.orchestration.metadata import logged_progress, picture, reason
 from plate_assets.orchestration.parts import ACQUISITION, EXCLUSIONS_OF_PLATE, PLATE_MAP, VIEW, model, setting
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import drift_of, fields_of
-from plate_assets.orchestration.workflow_options import bundle_of, call_settings
+from plate_assets.orchestration.workflow_options import bundle_of, call_settings, version_in_force
 from plate_assets.plates.acquisition_table import KnownAcquisition
 from plate_assets.precipitation import tables
+from plate_assets.precipitation.model import DETECTOR
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack
 from plate_assets.storage.ledger import read_rows
-from plate_assets.storage.model_kinds import DETECTOR
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 
 PRECIPITATION = Chain("precipitation", PLATES, DETECTOR)
 LOOKED_AT = (*ACQUISITION, *VIEW, PLATE_MAP)
@@ -89,15 +89,15 @@ def patch_scores(
     context: dg.AssetExecutionContext,
     patches: Stack,
     settings: dg.ResourceParam[Settings],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """One row for each tile: what the champion says of it, with the detector's map beside the table."""
     from plate_assets.precipitation.detector import Detector
     from plate_assets.workflows.precipitation.score import blocks_of, model_facts, score_blocks
 
     prepare_arithmetic(settings.threads)
-    version = registry.version_of(settings.model)
-    bundle = bundle_of(registry, settings, version)
+    version = version_in_force(registries, settings, DETECTOR)
+    bundle = bundle_of(registries, settings, DETECTOR, version)
     detector = Detector.from_parts(bundle.architecture, bundle.weights)
     scored = score_blocks(blocks_of(patches), detector, version, logged_progress(context, "tiles scored"), patches.table.height)
     return dg.MaterializeResult(value=scored, metadata=model_facts(bundle, version))
@@ -141,7 +141,7 @@ def quadruplet_calls(
     well_scores: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """One row for each condition: its score, how isolated it is among the reference plates, and the call."""
     from plate_assets.precipitation.figures import anomaly_histogram
@@ -149,7 +149,9 @@ def quadruplet_calls(
     from plate_assets.workflows.precipitation.score import reference_of
 
     calling = call_settings(settings)
-    reference = reference_of(bundle_of(registry, settings, well_scores["model_version"][0])) if well_scores.height else None
+    reference = None
+    if well_scores.height:
+        reference = reference_of(bundle_of(registries, settings, DETECTOR, well_scores["model_version"][0]))
     calls = call_quadruplets(well_scores, reference, contamination=calling.contamination, method=calling.method)
     if settings.drift_action == "block" and (drift := drift_of(storage, context.partition_key)):
         calls = withhold_calls(calls, drift)
@@ -190,7 +192,7 @@ def plate_report(
     layout_effects: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """One self-contained page for a plate, with its heat-map and its tables as CSV."""
     from plate_assets.workflows.intake.plate_maps import plate_map_for
@@ -198,7 +200,7 @@ def plate_report(
     from plate_assets.workflows.precipitation.score import ScoredPlate, model_facts
 
     version = well_scores["model_version"][0] if well_scores.height else "none"
-    bundle = bundle_of(registry, settings, version)
+    bundle = bundle_of(registries, settings, DETECTOR, version)
     plate = ScoredPlate(
         fields_of(storage, settings, context.partition_key, acquisition.acquisition), acquisition.fingerprint,
         plate_map_for(acquisition.acquisition, settings.platemaps_root),

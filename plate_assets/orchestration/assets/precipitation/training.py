@@ -12,15 +12,19 @@ from plate_assets.orchestration.chains import table_asset
 from plate_assets.orchestration.instance_state import materialised_acquisitions
 from plate_assets.orchestration.metadata import logged_progress, picture
 from plate_assets.orchestration.partitions import backbones
+from plate_assets.orchestration.registration import register
 from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
 from plate_assets.plates.tables import EXCLUSIONS
-from plate_assets.precipitation import model, tables
+from plate_assets.precipitation import tables
+from plate_assets.precipitation.model import DETECTOR
+from plate_assets.precipitation.model import DetectorConfig as DetectorTraining
+from plate_assets.precipitation.model import EmbeddingConfig as EmbeddingTraining
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.ledger import read_rows
 from plate_assets.storage.models import ModelBundle
-from plate_assets.storage.registry import ModelRegistry
+from plate_assets.storage.registry import Registries
 
 _training: dict[str, Any] = {"group_name": "training", "code_version": "1"}
 
@@ -90,7 +94,7 @@ def embedding_model(
     platemaps = {key: stored_acquisition(storage, settings, key)[1] for key in sampled}
     trained = train_embedding(
         training_sample,
-        model.EmbeddingConfig(
+        EmbeddingTraining(
             trunk=config.trunk, iterations=config.iterations, embedding_size=config.dimensions, input_px=config.input_px,
             learning_rate=config.learning_rate, tau=config.temperature, v=config.positive_weight, seed=config.seed,
         ),
@@ -203,38 +207,30 @@ def precipitation_detector(
     labelled_patches: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """FCDD on one backbone, registered in MLflow as challenger with its curves, thresholds and reference scores."""
     from plate_assets.workflows.precipitation.labelling import expert_labels_in_force
-    from plate_assets.workflows.precipitation.registration import TrainingRequest, train_and_register
+    from plate_assets.workflows.precipitation.registration import detector_for_review
 
     prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)
     keys = config.reference or judged_apart(labels, context.instance, storage)
-    registered = train_and_register(
-        TrainingRequest(
+    trained = detector_for_review(
+        DetectorTraining(
             backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
             seconds=config.seconds, frozen_stages=config.frozen_stages, input_px=config.input_px or None, seed=config.seed,
-            weights=str(storage.model("embedding_model")) if config.start == "embedding_model" else settings.weights or None,
-            contamination=settings.contamination,
         ),
         training_sample,
         labelled_patches,
         (stored_plate(storage, settings, key) for key in keys),
         labels,
-        registry,
+        contamination=settings.contamination,
+        weights=str(storage.model("embedding_model")) if config.start == "embedding_model" else settings.weights or None,
         checkpoint=storage.checkpoint(f"precipitation_detector-{context.partition_key}.safetensors"),
-        run_id=context.run.run_id,
         progress=logged_progress(context, "epochs"),
     )  # fmt: skip
-    return dg.MaterializeResult(
-        metadata={
-            "model": registered.version.uri,
-            **registered.facts,
-            **{title: picture(png, title) for title, png in registered.figures.items()},
-        }
-    )
+    return register(DETECTOR, trained, registries, context.run.run_id)
 
 
 def judged_apart(labels: pl.DataFrame, instance: dg.DagsterInstance, storage: Storage) -> list[str]:
@@ -257,7 +253,7 @@ def detector_comparison(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
-    registry: dg.ResourceParam[ModelRegistry],
+    registries: dg.ResourceParam[Registries],
 ) -> dg.MaterializeResult:
     """Every detector's newest version against the experts' labels: the threshold for a plate comes from the other plates."""
     from plate_assets.workflows.precipitation.compare import compare_detectors
@@ -266,6 +262,7 @@ def detector_comparison(
     prepare_arithmetic(settings.threads)
     labels = expert_labels_in_force(storage.expert_labels)
     keys = judged_apart(labels, context.instance, storage)
+    registry = registries.of(DETECTOR)
     models = {version.uri: registry.load(version.uri) for version in registry.newest_by_tag("backbone")}
     compared = compare_detectors(
         models, [stored_plate(storage, settings, key) for key in keys], labels, contamination=settings.contamination,
