@@ -7,7 +7,7 @@ and the measures (`drift`), how a detector scores (`precipitation`).
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 
@@ -44,22 +44,22 @@ class StudyError(ValueError):
 class StabilityConfig:
     """What is studied, and how much of it.
 
-    corruptions, levels: None for all; level 0 always comes along. unit: columns of the stack's table that name a unit, whose
-    tiles are not independent; a table that lacks them has one unit a row. tiles_per_unit, most_units: what is drawn of a larger
-    stack. full_scale: as in `drift.corruptions.corrupt`. offline, online: trials of the drift tests, None for the defaults.
-    online_corruptions: those whose streams the online test sees.
+    unit: a table that lacks these columns has one unit a row. full_scale: as in `drift.corruptions.corrupt`. offline, online:
+    trials of the drift tests, None for the defaults.
     """
 
-    corruptions: tuple[str, ...] | None = None
-    levels: tuple[int, ...] | None = None
-    unit: tuple[str, ...] = ("Metadata_Plate", "Metadata_Timepoint", "Metadata_Well")
-    tiles_per_unit: int = 2
-    most_units: int = 192
-    full_scale: tuple[float, float] | None = None
+    corruptions: Annotated[tuple[str, ...] | None, "What is done to the images; none: every corruption"] = None
+    levels: Annotated[tuple[int, ...] | None, "How strongly; none: every level; level 0 always comes along"] = None
+    unit: Annotated[tuple[str, ...], "Columns that name a unit, whose tiles are not independent"] = (
+        "Metadata_Plate", "Metadata_Timepoint", "Metadata_Well",
+    )  # fmt: skip
+    tiles_per_unit: Annotated[int, "Tiles that are drawn of a unit"] = 2
+    most_units: Annotated[int, "Units that are drawn at most"] = 192
+    full_scale: Annotated[tuple[float, float] | None, "Black and white of the images; none: as their type says"] = None
     offline: "OfflineTrial | None" = None
     online: "OnlineTrial | None" = None
-    online_corruptions: tuple[str, ...] = (THESIS_CORRUPTION,)
-    seed: int = 0
+    online_corruptions: Annotated[tuple[str, ...], "Those whose streams the online test sees"] = (THESIS_CORRUPTION,)
+    seed: Annotated[int, "Of everything random"] = 0
 
 
 @dataclass(frozen=True)

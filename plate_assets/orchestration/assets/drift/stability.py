@@ -1,12 +1,14 @@
 """The stability study as assets: how detector, embedding and drift tests bear what microscopes do to images."""
 
 import dagster as dg
+from pydantic import Field
 
 from plate_assets.drift.stability import tables
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.drift.metadata import study_facts
 from plate_assets.orchestration.assets.precipitation.decisions import precipitation_champion
 from plate_assets.orchestration.chains import table_out
+from plate_assets.orchestration.config import configured, configures
 from plate_assets.orchestration.metadata import logged_progress
 from plate_assets.orchestration.resources import Storage
 from plate_assets.precipitation.model import DETECTOR
@@ -16,17 +18,15 @@ from plate_assets.storage.arrays import Stack
 from plate_assets.storage.models import ModelBundle
 from plate_assets.storage.registry import Registries
 from plate_assets.storage.tables import read_table
+from plate_assets.workflows.drift.stability import StabilityConfig
 
 
-class StabilityConfig(dg.Config):
+@configures(StabilityConfig, without=("offline", "online"))
+class StabilityRun(dg.Config):
     """What is studied; without a list every corruption at every level."""
 
-    corruptions: list[str] = []
-    most_units: int = 192
-    tiles_per_unit: int = 2
-    streams: int = 100
-    seeds: int = 5
-    seed: int = 0
+    streams: int = Field(default=100, description="Streams of the online test, clean ones and drifted ones")
+    seeds: int = Field(default=5, description="Seeds of either test's trials")
 
 
 @dg.multi_asset(
@@ -39,7 +39,7 @@ class StabilityConfig(dg.Config):
 )
 def stability_study(
     context: dg.AssetExecutionContext,
-    config: StabilityConfig,
+    config: StabilityRun,
     training_sample: Stack,
     embedding_model: ModelBundle,
     settings: dg.ResourceParam[Settings],
@@ -54,11 +54,8 @@ def stability_study(
     prepare_arithmetic(settings.threads)
     registry = registries.of(DETECTOR)
     in_force = registry.champion()
-    asked = stability.StabilityConfig(
-        corruptions=tuple(config.corruptions) or None, most_units=config.most_units, tiles_per_unit=config.tiles_per_unit,
-        offline=OfflineTrial(seeds=config.seeds), online=OnlineTrial(streams=config.streams, seeds=config.seeds),
-        seed=config.seed,
-    )  # fmt: skip
+    offline, online_trial = OfflineTrial(seeds=config.seeds), OnlineTrial(streams=config.streams, seeds=config.seeds)
+    asked = configured(StabilityConfig, config, offline=offline, online=online_trial)
     study = stability.stability_study(
         with_labels(training_sample, storage), asked,
         detector=stability.scorer_of(registry.load(in_force), in_force) if in_force else None,

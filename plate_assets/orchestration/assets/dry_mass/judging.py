@@ -1,17 +1,19 @@
 """The assets of dry mass that rest on a model: forecaster, abnormal windows and cells, report, experiments, precision."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from plate_assets.dry_mass import tables
-from plate_assets.dry_mass.model import FORECASTER
+from plate_assets.dry_mass.model import FORECASTER, ForecasterConfig
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.dry_mass.decisions import cell_verdicts, dry_mass_champion
 from plate_assets.orchestration.assets.dry_mass.measuring import DRY_MASS
 from plate_assets.orchestration.assets.dry_mass.metadata import window_facts
 from plate_assets.orchestration.chains import table_asset
+from plate_assets.orchestration.config import configured, configures
 from plate_assets.orchestration.instance_state import made_of
 from plate_assets.orchestration.metadata import logged_progress, picture, table_shown
 from plate_assets.orchestration.partitions import experiments, timelapses
@@ -38,38 +40,17 @@ def _verdicts(present: Present, key: str) -> str:
 VERDICTS = Part("verdicts", Why.DECISION, _verdicts)
 
 
-class ForecasterConfig(dg.Config):
-    """What is trained, on which time-lapses (all that are measured, where none is named), and the budget."""
+@configures(ForecasterConfig)
+class ForecasterRun(dg.Config):
+    """What is trained, on which time-lapses, and the budget."""
 
-    timelapses: list[str] = []
-    features: list[str] = ["dry_mass"]  # of dry_mass, area, thickness, speed; the first is dry_mass
-    padding: Literal["valid", "same"] = "valid"
-    parity: bool = False  # the paper's own split by path and normalisation, which leak
-    threshold: Literal["mean_2std", "quantile_0.975", "quantile_0.95"] = "mean_2std"
-    threshold_on: Literal["train", "validation"] = "train"
-    cell_threshold: float = -1.0  # of the score A; below 0: mean + 2 standard deviations of the training paths
-    epochs: int = 60
-    seconds: float = 3_600.0
-    windows_per_epoch: int = 50_000
-    seed: int = 0
+    timelapses: list[str] = Field(default=[], description="Time-lapses that are trained on; none: all that are measured")
 
 
-class ExperimentConfig(ForecasterConfig):
-    """The cultures of an experiment: `timelapses` is the one that is trained on, `other` the one it is compared with."""
+class ExperimentRun(ForecasterRun):
+    """The cultures of an experiment: `timelapses` is the one that is trained on."""
 
-    other: list[str] = []
-
-
-def training_of(config: ForecasterConfig):
-    """The science's own configuration of a training."""
-    from plate_assets.dry_mass.model import ForecasterConfig as Training
-
-    return Training(
-        features=tuple(config.features), padding=config.padding, parity=config.parity,  # pyright: ignore[reportArgumentType]
-        threshold=config.threshold, threshold_on=config.threshold_on,
-        cell_threshold=None if config.cell_threshold < 0 else config.cell_threshold, epochs=config.epochs,
-        seconds=config.seconds, windows_per_epoch=config.windows_per_epoch, seed=config.seed,
-    )  # fmt: skip
+    other: list[str] = Field(default=[], description="Time-lapses of the culture that it is compared with")
 
 
 def stored_series(storage: Storage, names: list[str]) -> list[pl.DataFrame]:
@@ -90,7 +71,7 @@ def measured(instance: dg.DagsterInstance) -> list[str]:
 @dg.asset(group_name="dry_mass", code_version="1", deps=["dry_mass_windows"], kinds={"torch", "mlflow"}, pool="torch")
 def dry_mass_forecaster(
     context: dg.AssetExecutionContext,
-    config: ForecasterConfig,
+    config: ForecasterRun,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
     registries: dg.ResourceParam[Registries],
@@ -101,7 +82,7 @@ def dry_mass_forecaster(
     prepare_arithmetic(settings.threads)
     names = config.timelapses or measured(context.instance)
     trained = forecaster_for_review(
-        stored_series(storage, names), training_of(config),
+        stored_series(storage, names), configured(ForecasterConfig, config),
         checkpoint=storage.checkpoint("dry_mass_forecaster.safetensors"), progress=logged_progress(context, "epochs"),
     )  # fmt: skip
     return register(FORECASTER, trained, registries, context.run.run_id)
@@ -228,7 +209,7 @@ STRIPS = 20  # cells whose strips are cut for the page
 )  # fmt: skip
 def dry_mass_experiment(
     context: dg.AssetExecutionContext,
-    config: ExperimentConfig,
+    config: ExperimentRun,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
 ) -> dg.MaterializeResult:
@@ -239,7 +220,7 @@ def dry_mass_experiment(
     prepare_arithmetic(settings.threads)
     found = conduct(
         context.partition_key, stored_series(storage, config.timelapses or measured(context.instance)),
-        stored_series(storage, config.other), training_of(config),
+        stored_series(storage, config.other), configured(ForecasterConfig, config),
         checkpoint=storage.checkpoint(f"dry_mass_experiment-{context.partition_key}.safetensors"),
         progress=lambda what: logged_progress(context, what),
     )  # fmt: skip

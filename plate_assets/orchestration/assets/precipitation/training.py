@@ -4,11 +4,13 @@ from typing import Any, Literal
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from plate_assets.learning.arithmetic import prepare_arithmetic
 from plate_assets.orchestration.assets.plates import acquisition
 from plate_assets.orchestration.assets.precipitation.decisions import cluster_labels, expert_labels
 from plate_assets.orchestration.chains import table_asset
+from plate_assets.orchestration.config import configured, configures
 from plate_assets.orchestration.instance_state import materialised_acquisitions
 from plate_assets.orchestration.metadata import logged_progress, picture
 from plate_assets.orchestration.partitions import backbones
@@ -17,9 +19,7 @@ from plate_assets.orchestration.resources import Storage
 from plate_assets.orchestration.stored_plates import fields_of, stored_acquisition, stored_plate
 from plate_assets.plates.tables import EXCLUSIONS
 from plate_assets.precipitation import tables
-from plate_assets.precipitation.model import DETECTOR
-from plate_assets.precipitation.model import DetectorConfig as DetectorTraining
-from plate_assets.precipitation.model import EmbeddingConfig as EmbeddingTraining
+from plate_assets.precipitation.model import DETECTOR, DetectorConfig, EmbeddingConfig
 from plate_assets.settings import Settings
 from plate_assets.storage.arrays import Stack, read_stack
 from plate_assets.storage.ledger import read_rows
@@ -60,23 +60,15 @@ def training_sample(
     return dg.MaterializeResult(value=blocks, metadata={"acquisitions": len(chosen), "seed": config.seed})
 
 
-class EmbeddingConfig(dg.Config):
+@configures(EmbeddingConfig)
+class EmbeddingRun(dg.Config):
     """The embedding's training; the defaults are the paper's."""
-
-    trunk: Literal["cnn15", "cnn27"] = "cnn15"  # cnn27: a detector on CNN27 can start from its weights
-    iterations: int = 5_000
-    dimensions: int = 32
-    input_px: int = 300  # side that tiles are resized to; the time goes with its square
-    learning_rate: float = 1e-4
-    temperature: float = 0.3
-    positive_weight: float = 0.15
-    seed: int = 0
 
 
 @dg.asset(**_training, deps=[expert_labels], kinds={"torch"}, io_manager_key="models", pool="torch")
 def embedding_model(
     context: dg.AssetExecutionContext,
-    config: EmbeddingConfig,
+    config: EmbeddingRun,
     training_sample: Stack,
     settings: dg.ResourceParam[Settings],
     storage: dg.ResourceParam[Storage],
@@ -94,10 +86,7 @@ def embedding_model(
     platemaps = {key: stored_acquisition(storage, settings, key)[1] for key in sampled}
     trained = train_embedding(
         training_sample,
-        EmbeddingTraining(
-            trunk=config.trunk, iterations=config.iterations, embedding_size=config.dimensions, input_px=config.input_px,
-            learning_rate=config.learning_rate, tau=config.temperature, v=config.positive_weight, seed=config.seed,
-        ),
+        configured(EmbeddingConfig, config),
         seed_labels=seed_labels(platemaps, expert_labels_in_force(storage.expert_labels)),
         checkpoint=storage.checkpoint("embedding_model.safetensors"),
         progress=logged_progress(context, "hundreds of iterations"),
@@ -106,7 +95,7 @@ def embedding_model(
         value=trained.bundle,
         metadata={
             "last loss": trained.losses[-1],
-            "iterations": config.iterations,
+            "iterations": len(trained.losses),
             "classes from": trained.supervision,
             "curve": picture(training_curves({"MN-pair loss": trained.losses}, "Embedding: training loss"), "training loss"),
         },
@@ -178,19 +167,15 @@ def labelled_patches(patch_clusters: pl.DataFrame, storage: dg.ResourceParam[Sto
     )
 
 
-class DetectorConfig(dg.Config):
-    """The budget of a training, equal for every backbone, and what its reference scores come from."""
+@configures(DetectorConfig, without=("backbone",))
+class DetectorRun(dg.Config):
+    """The budget of a training, equal for every backbone, what its trunk starts from, and what its reference comes from."""
 
-    mode: Literal["semi_supervised", "one_class"] = "semi_supervised"
-    epochs: int = 40
-    tiles_per_epoch: int = 2_000
-    seconds: float = 7_200.0
-    # Where the trunk's weights come from: the folder or URL of PLATE_ASSETS_WEIGHTS (random, where unset), or our embedding.
-    start: Literal["weights", "embedding_model"] = "weights"
-    frozen_stages: int = 0
-    input_px: int = 0  # side that tiles are resized to; 0: the backbone's own
-    seed: int = 0
-    reference: list[str] = []
+    start: Literal["weights", "embedding_model"] = Field(
+        default="weights",
+        description="What the trunk starts from: PLATE_ASSETS_WEIGHTS (random, where unset), or our embedding",
+    )
+    reference: list[str] = Field(default=[], description="Acquisitions of clean plates; none: all that an expert judged")
 
 
 @dg.asset(
@@ -202,7 +187,7 @@ class DetectorConfig(dg.Config):
 )
 def precipitation_detector(
     context: dg.AssetExecutionContext,
-    config: DetectorConfig,
+    config: DetectorRun,
     training_sample: Stack,
     labelled_patches: pl.DataFrame,
     settings: dg.ResourceParam[Settings],
@@ -217,10 +202,7 @@ def precipitation_detector(
     labels = expert_labels_in_force(storage.expert_labels)
     keys = config.reference or judged_apart(labels, context.instance, storage)
     trained = detector_for_review(
-        DetectorTraining(
-            backbone=context.partition_key, mode=config.mode, epochs=config.epochs, tiles_per_epoch=config.tiles_per_epoch,
-            seconds=config.seconds, frozen_stages=config.frozen_stages, input_px=config.input_px or None, seed=config.seed,
-        ),
+        configured(DetectorConfig, config, backbone=context.partition_key),
         training_sample,
         labelled_patches,
         (stored_plate(storage, settings, key) for key in keys),
