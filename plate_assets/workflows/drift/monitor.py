@@ -304,7 +304,7 @@ class _Line:
     def to_bytes(self) -> bytes:
         import numpy as np
 
-        from plate_assets.drift.state import pack
+        from plate_assets.drift.packing import pack
 
         parts = {"monitor": self.monitor.to_bytes(), "steps": table_bytes(self.table(), DRIFT_STEPS.name)}
         values = {
@@ -319,7 +319,7 @@ class _Line:
         from typing import Any, cast
 
         from plate_assets.drift.online import OnlineMonitor
-        from plate_assets.drift.state import unpack
+        from plate_assets.drift.packing import unpack
 
         found, arrays = unpack(data, _STATE)
         values = cast(dict[str, Any], found)
