@@ -26,7 +26,7 @@ from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.ome_xml import Ome, OmeChannel, OmeImage, OmePlate, TiffData, page_table, plane_table, read_ome
 from plate_assets.plates.readers.options import ReadOptions
 from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, read_start
-from plate_assets.plates.readers.text_options import told_objective
+from plate_assets.plates.readers.text_options import parse_objective
 from plate_assets.plates.readers.vendor_xml import elements
 
 SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.tf2", ".ome.tf8", ".ome.btf")
@@ -465,7 +465,7 @@ def _objective(images: dict[int, OmeImage]) -> Objective | None:
     """The first image's; some writers have magnification and aperture in its ID only: `Objective:100x/1.49`."""
     image = next(iter(images.values()))
     with suppress(ValueError):
-        return image.objective or told_objective((image.objective_id or "").removeprefix("Objective:"))
+        return image.objective or parse_objective((image.objective_id or "").removeprefix("Objective:"))
 
 
 def _pixel_um(images: dict[int, OmeImage]) -> tuple[tuple[float, str] | None, list[str]]:
