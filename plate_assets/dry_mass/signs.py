@@ -29,7 +29,7 @@ class SignRules:
     """When something counts as a sign: limits on changes of mass, speed, daughters, frames and gaps.
 
     A jump of the mass that is not undone, and is no half, is taken for biology: cells fuse and die. Growth over 6, 16 and 24 h
-    and a daughter's mass have `sigmas` and `least_change` alone; a time without a division has `sigmas`, and half a usual cycle.
+    and a daughter's mass have `sigmas` and `least_change` alone; a time without a division `sigmas`, and half a usual cycle.
     """
 
     flag: Literal["score_or_sign", "score"] = "score_or_sign"  # what flags a path: its score alone is as in the paper

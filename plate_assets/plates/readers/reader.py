@@ -108,7 +108,7 @@ def build_acquisition(
             f"{listing.root} has images of well {outside[0].name}, which is on no {plate_format.wells}-well plate: set the "
             "option `plate_format`, or look at the file names"
         )
-    found, sources = _told(found, options.defaults)
+    found, sources = _with_defaults(found, options.defaults)
     better = options.defaults.channel_names
     images = _images_table(listing, found, identity, wells)
     check_once(listing, images)
@@ -168,7 +168,7 @@ def _chosen(*candidates: tuple[Any, str] | None) -> tuple[Any, str]:
     return next((given for given in candidates if given and given[0] is not None), (None, "unknown"))
 
 
-def _told(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[str, str]]:
+def _with_defaults(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[str, str]]:
     """Channels by the names that the settings give them, with wavelengths where the vendor gives none; and the sources."""
     sources = {}
     names = set(found["Metadata_Channel"].unique())
