@@ -1,7 +1,7 @@
 """Tables of tracks made elsewhere, read as CELL_TRACKS: the plain CSV, and what every such table is checked for.
 
 Belongs here: what columns mean, and what is done about rows that are wrong. Not here: TrackMate's own formats (`trackmate`),
-opening files (`workflows`), tracks of our own (`tracks`), series (`series`).
+opening files (`workflows`), tracks of our own (`tracking`), series (`series`).
 
 Where a table as a whole cannot be trusted, reading it is an error with the file, the line and the remedy. Where one row is
 wrong, the row stays, its mass is emptied, and its `reasons` say why.

@@ -1,7 +1,7 @@
 """After an alarm: which tiles a person is asked to label, as a table and as a picture.
 
 Belongs here: from the lines' new episodes to the batch. Not here: the choice itself (`drift.labelling_choice`), alarms
-(`drift_monitor`), what labels do (`labelling`).
+(`monitor`), what labels do (`workflows.precipitation.labelling`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
