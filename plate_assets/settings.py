@@ -186,9 +186,9 @@ class Settings(BaseSettings):
     @field_validator("objective", "channel_names", "wavelengths_nm")
     @classmethod
     def _readable(cls, text: str, info: ValidationInfo) -> str:
-        from plate_assets.plates.readers.text_options import named_channels, told_objective, told_wavelengths
+        from plate_assets.plates.readers.text_options import parse_channel_names, parse_objective, parse_wavelengths
 
-        readers = {"objective": told_objective, "channel_names": named_channels, "wavelengths_nm": told_wavelengths}
+        readers = {"objective": parse_objective, "channel_names": parse_channel_names, "wavelengths_nm": parse_wavelengths}
         readers[str(info.field_name)](text)
         return text
 

@@ -5,6 +5,7 @@ written inside of functions (`test_doors`).
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -283,7 +284,7 @@ def test_no_science_takes_a_path():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 annotations = [argument.annotation for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
                 written = " ".join(ast.unparse(annotation) for annotation in [*annotations, node.returns] if annotation)
-                if {"Path", "UPath", "PurePath"} & set(written.replace("[", " ").replace("]", " ").replace("|", " ").split()):
+                if {"Path", "UPath", "PurePath", "PathLike"} & set(re.findall(r"\w+", written)):
                     faults.append(f"{module}, line {node.lineno}: {node.name}")
     assert not faults, listed(faults)
 

@@ -1,7 +1,8 @@
 """Drift of an acquisition, without Dagster: the reference, the test of one acquisition, a night's tests together.
 
 Belongs here: from tables of embeddings to tables of drift, which acquisitions are compared, and what is decided. Not here: the
-tests (`drift`), plain files of vectors (`drift_files`), the monitor along a line (`drift_monitor`).
+tests (`drift`), plain files of vectors (`workflows.drift.vector_files`), the monitor along a line
+(`workflows.drift.monitor`).
 
 A plate is imaged several times while its cells grow, and its acquisitions are no more alike than a child at two ages. So an
 acquisition is compared with one acquisition of each reference plate: the one nearest in age, at most `tolerance_h` away. Its

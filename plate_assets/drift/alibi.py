@@ -6,14 +6,13 @@ alibi-detect is under the Business Source License 1.1, which grants production u
 σ is our median distance unless it is given (alibi-detect's own default is sqrt(median of d² / 2)), and all is in float64.
 """
 
-import os
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from plate_assets.drift import mmd, online, samples, state
+from plate_assets.drift import mmd, online, packing, samples
 
 _KIND = "alibi/1"
 
@@ -39,7 +38,7 @@ def test(
 
 
 class AlibiMonitor:
-    """`online.OnlineMonitor` by alibi-detect's MMDDriftOnline: `update`, `restart`, `save`, `load`.
+    """`online.OnlineMonitor` by alibi-detect's MMDDriftOnline: `update`, `restart`, `to_bytes`, `from_bytes`.
 
     alibi-detect saves with torch.save and loads whatever was pickled; here numbers alone are stored, and a detector is made
     from them. It says nothing of the run time that its thresholds lead to.
@@ -70,12 +69,12 @@ class AlibiMonitor:
         tensors = {"reference": made.x_ref, "kept": made.ref_inds, "start": made.init_test_inds}
         tensors |= {"vectors": made.test_window, "across": made.k_xy}
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        return state.pack(_KIND, values, arrays | {"thresholds": np.array(made.thresholds)})
+        return packing.pack(_KIND, values, arrays | {"thresholds": np.array(made.thresholds)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "AlibiMonitor":
         """The monitor that `to_bytes` gave. ValueError where the bytes are not a whole one of this engine."""
-        values, arrays = state.unpack(data, _KIND)
+        values, arrays = packing.unpack(data, _KIND)
         window = values["window"]
         made = _detector(arrays["reference"], window, max(window, 2), 4 * window + 20, values["sigma"], seed=0)  # in a hurry
         made.ert, made.fpr, made.thresholds = values["ert"], 1 / values["ert"], arrays["thresholds"].tolist()
@@ -88,15 +87,6 @@ class AlibiMonitor:
             values["steps"], torch.from_numpy(arrays["vectors"]), torch.from_numpy(arrays["across"])
         )  # fmt: skip
         return cls(made, values["sigma"])
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_bytes` to a local file, as a whole or not at all."""
-        state.write(self.to_bytes(), path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "AlibiMonitor":
-        """The monitor that `save` wrote."""
-        return cls.from_bytes(state.read(path))
 
 
 def configure(

@@ -4,14 +4,13 @@ Belongs here: the monitor, how it is configured, and what it keeps. Not here: ho
 many streams at once (`online_runs`), which embedding comes next.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from plate_assets.drift import kernel, samples, state
+from plate_assets.drift import kernel, packing, samples
 from plate_assets.drift.online_thresholds import Bootstrap, ReferenceKernel, RunTime, draw_streams, per_step, split_statistics
 
 Calibration = Literal["run_time", "per_step"]
@@ -55,8 +54,8 @@ class Design:
 class OnlineMonitor:
     """The online test of MMD² over the last W vectors: `update` with each new one.
 
-    It keeps its window and how many vectors it has seen, in memory; `save` and `load` carry it over a restart, and it continues
-    to the bit. It goes on after an alarm; `restart` sets it back to step 0.
+    It keeps its window and how many vectors it has seen, in memory; `to_bytes` and `from_bytes` carry it over a restart, and it
+    continues to the bit. It goes on after an alarm; `restart` sets it back to step 0.
     """
 
     def __init__(self, design: Design) -> None:
@@ -103,26 +102,17 @@ class OnlineMonitor:
             "rows": design.rows, "start": design.start, "across_start": design.across_start,
             "thresholds": design.thresholds, "vectors": self.vectors, "across": self.across,
         }  # fmt: skip
-        return state.pack(_KIND, values, arrays)
+        return packing.pack(_KIND, values, arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "OnlineMonitor":
         """The monitor that `to_bytes` gave. ValueError where the bytes are not a whole one of this engine."""
-        values, arrays = state.unpack(data, _KIND)
+        values, arrays = packing.unpack(data, _KIND)
         steps, (vectors, across) = values.pop("steps"), (arrays.pop(name) for name in ("vectors", "across"))
         run_time = RunTime(*values.pop("run_time"))
         monitor = cls(Design(**arrays, **values, run_time=run_time))
         monitor.steps, monitor.vectors, monitor.across = steps, vectors, across
         return monitor
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_bytes` to a local file, as a whole or not at all."""
-        state.write(self.to_bytes(), path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "OnlineMonitor":
-        """The monitor that `save` wrote."""
-        return cls.from_bytes(state.read(path))
 
 
 def configure(

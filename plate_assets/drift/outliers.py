@@ -1,7 +1,7 @@
 """Images unlike all of the reference: a score for each one, apart from the question whether the batch drifted.
 
 Belongs here: the distance to the nearest neighbours in the reference, and the limit above which an image is an outlier. Not
-here: drift of a plate (`plates`), what drew a plate away (`moved`).
+here: drift of a plate (`plates`), what drew a plate away (`witness`).
 
 The two questions have different answers: one spoiled image is an outlier and no drift, as a mean over a plate hardly feels it;
 a slight shift of every image is drift and no outlier, as each image alone still lies where others lie.

@@ -1,7 +1,7 @@
 """Does a plate differ from the reference plates more than they differ from each other? The null is plates, not wells.
 
 Belongs here: the test of one plate among plates, and how its wells are made comparable. Not here: rows that are exchangeable
-one by one (`mmd`), which wells moved (`moved`), which acquisitions are of like age and what is decided (`drift.acquisitions`).
+one by one (`mmd`), which wells moved (`witness`), which acquisitions are of like age and what is decided (`acquisitions`).
 
 Every plate differs a little from every other: medium, passage, position in the incubator. Its wells share that, so a
 permutation of wells (or worse, tiles) takes each new plate for drift. What is exchangeable is plates. So each plate of the

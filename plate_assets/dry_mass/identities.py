@@ -35,7 +35,7 @@ class Nodes(NamedTuple):
         return before
 
 
-def resolved(
+def resolve(
     nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings
 ) -> tuple[np.ndarray, np.ndarray, pl.Series]:
     """Track of each cell (n,), mother of each track or -1, and what happens to each cell (`tracking.link_cells`).
@@ -78,7 +78,7 @@ def chains(place: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return follows, splits, merges[np.unique(merges[:, 0], return_index=True)[1]]
 
 
-def numbered(follows: np.ndarray) -> np.ndarray:
+def chain_numbers(follows: np.ndarray) -> np.ndarray:
     """Chain of each cell (n,), from the cell that follows each."""
     at = np.flatnonzero(follows >= 0)
     graph = sparse.coo_matrix((np.ones(len(at)), (at, follows[at])), shape=(len(follows), len(follows)))
@@ -92,7 +92,7 @@ def _swapped(nodes: Nodes, splits: np.ndarray, crossed: np.ndarray) -> tuple[Nod
     cell, part = splits[at].T
     splits, follows = splits.copy(), nodes.follows.copy()
     splits[at, 1], follows[cell] = nodes.follows[cell], part
-    return nodes._replace(follows=follows, chain=numbered(follows)), splits
+    return nodes._replace(follows=follows, chain=chain_numbers(follows)), splits
 
 
 def _torn_across(nodes: Nodes, splits: np.ndarray, merges: np.ndarray, settings: LinkSettings) -> np.ndarray:

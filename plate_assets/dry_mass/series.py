@@ -1,6 +1,6 @@
 """From tracks to time series: each path from a founder to a last descendant, on a regular grid, gaps marked.
 
-Belongs here: lineages of tracks, paths through them, resampling, speed. Not here: how cells are linked to tracks (`tracks`),
+Belongs here: lineages of tracks, paths through them, resampling, speed. Not here: how cells are linked to tracks (`tracking`),
 tables made elsewhere (`track_tables`), windows and forecasts.
 """
 

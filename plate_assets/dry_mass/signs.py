@@ -26,37 +26,26 @@ LEAST_CYCLES = 20  # with fewer whole cycles in training nobody knows how long o
 
 @dataclass(frozen=True)
 class SignRules:
-    """When something counts as a sign; each number can be set, and has its reason here.
+    """When something counts as a sign: limits on changes of mass, speed, daughters, frames and gaps.
 
-    flag: what flags a path: its score A alone, as in the paper, or a sign as well.
-    sigmas: beyond the usual, in robust standard deviations of training. A path has some tens of independent hours; at 5 a sound
-    one in a hundred shows a sign of each kind, were the spread Gaussian fewer. least_change: and by 25 % at least, where a
-    cell that doubles in 20 h grows by 4 % in an hour.
-    jump: the mass of an hour over that of the hour before, no division between. It is a fault of the acquisition where one of
-    `least_undone` or more is undone by an opposite one within `undone_h` (outlines that merged and parted), or where the mass
-    halves, `halved`, as in a division that the tracks do not have. Another one stays, and is taken for biology: cells fuse and
-    die. The centre jumps where its speed is 6 of training's spreads above the usual, and `least_speed_ratio` times as fast.
-    step: mean change between points over 3 h, as a multiple of the training's: `tiny_step`, a value that is repeated;
-    `huge_step`, outlines that flicker. Cells differ by a factor of two in it.
-    growth, division, cycle: how a mass changes over 6, 16 and 24 h, what a daughter weighs, how long a cell does not divide.
-    daughters: of one mother, that are too many. edge, saturation: `least_frames` of a track's frames, since a single one can be
-    a passing neighbour. gap: so long, or of any length within `margin_h` of abnormal windows.
+    A jump of the mass that is not undone, and is no half, is taken for biology: cells fuse and die. Growth over 6, 16 and 24 h
+    and a daughter's mass have `sigmas` and `least_change` alone; a time without a division `sigmas`, and half a usual cycle.
     """
 
-    flag: Literal["score_or_sign", "score"] = "score_or_sign"
-    sigmas: float = 5.0
-    least_change: float = 0.25
-    least_undone: float = 0.4
-    undone_h: float = 12.0
-    halved: tuple[float, float] = (0.42, 0.58)
-    speed_sigmas: float = 6.0
-    least_speed_ratio: float = 5.0
-    tiny_step: float = 0.1
-    huge_step: float = 5.0
-    daughters: int = 3
-    least_frames: int = 3
-    least_gap_h: float = 1.0
-    margin_h: float = 1.0
+    flag: Literal["score_or_sign", "score"] = "score_or_sign"  # what flags a path: its score alone is as in the paper
+    sigmas: float = 5.0  # beyond the usual, robust standard deviations of training: of sound paths one in a hundred
+    least_change: float = 0.25  # and by this share: a cell that doubles in 20 h grows by 4 % in an hour
+    least_undone: float = 0.4  # change within an hour that, undone by an opposite one, is a fault: outlines merged and parted
+    undone_h: float = 12.0  # time within which it is undone
+    halved: tuple[float, float] = (0.42, 0.58)  # an hour's mass over the one before: a division that the tracks do not have
+    speed_sigmas: float = 6.0  # spreads of training above the usual speed: the centre jumped
+    least_speed_ratio: float = 5.0  # and so many times as fast
+    tiny_step: float = 0.1  # of the usual change between points, mean over 3 h: a value that is repeated
+    huge_step: float = 5.0  # outlines that flicker; cells differ by a factor of two
+    daughters: int = 3  # of one mother, too many
+    least_frames: int = 3  # of a track, at the edge or saturated: a single one can be a passing neighbour
+    least_gap_h: float = 1.0  # a gap that is a fault
+    margin_h: float = 1.0  # a shorter gap is remarked where abnormal windows are this near
 
 
 @dataclass(frozen=True)

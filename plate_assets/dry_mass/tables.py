@@ -1,6 +1,6 @@
 """The tables of dry-mass time series: schemas, as data.
 
-Belongs here: what each column means. Not here: how they are filled (`phase`, `cells`, `tracks`, `series`, `anomalies`).
+Belongs here: what each column means. Not here: how they are filled (`phase`, `cells`, `tracking`, `series`, `anomalies`).
 
 A *track* is one cell from its birth to its division or loss; `parent_id` is its mother's. A *lineage* is a founder with all its
 descendants, called by the founder's track. A *path* leads from a founder to one last descendant, called by that one's track:

@@ -1,7 +1,7 @@
 """Tables of tracks made elsewhere, read as CELL_TRACKS: the plain CSV, and what every such table is checked for.
 
 Belongs here: what columns mean, and what is done about rows that are wrong. Not here: TrackMate's own formats (`trackmate`),
-opening files (`workflows`), tracks of our own (`tracks`), series (`series`).
+opening files (`workflows`), tracks of our own (`tracking`), series (`series`).
 
 Where a table as a whole cannot be trusted, reading it is an error with the file, the line and the remedy. Where one row is
 wrong, the row stays, its mass is emptied, and its `reasons` say why.
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from upath import UPath
 
 from plate_assets.dry_mass.series import founders
 from plate_assets.dry_mass.tables import CELL_TRACKS
 from plate_assets.plates.layout import LayoutError, Well
-from plate_assets.plates.platemap import PlateMapError, text_cells
+from plate_assets.plates.text_tables import TextTableError, plain_names, text_cells, without_point_zero
 
 PLAIN_COLUMNS = ("track_id", "parent_id", "time_h")
 MASS_COLUMNS = {"dry_mass_pg": "pg", "dry_mass_relative": "relative"}
@@ -67,7 +66,7 @@ def read_track_table(file: TrackFile, timelapse: str) -> TrackTable:
     with two mothers or among its own ancestors.
     """
     cells = cells_of_text(file)
-    names = named(cells)
+    names = plain_names(cells.columns)
     mass = _mass_column(file, names)
     if absent := [name for name in PLAIN_COLUMNS if name not in names]:
         raise TrackTableError(
@@ -79,29 +78,20 @@ def read_track_table(file: TrackFile, timelapse: str) -> TrackTable:
     unused = [column for key, column in names.items() if key not in (*PLAIN_COLUMNS, *OPTIONAL_COLUMNS, mass) and column]
     remarks = (f"the columns {unused} were not used",) if unused else ()
     tracks = conformed(rows.with_columns(frame=frames_of(rows)), timelapse, MASS_COLUMNS[mass])
-    return TrackTable(tracks, (*remarks, *told(tracks)))
+    return TrackTable(tracks, (*remarks, *remarks_of(tracks)))
 
 
 def cells_of_text(file: TrackFile) -> pl.DataFrame:
     """Every cell of a CSV or TSV as text, stripped, empty as null. Raises TrackTableError."""
-    if not file.content.strip():
-        raise TrackTableError(f"{file.name} is empty: a table of tracks needs a line of names and one for each cell and frame")
     if file.content[:2] == b"PK":
         raise TrackTableError(f"{file.name} is a workbook or an archive: save the table as CSV")
     try:
-        table = text_cells(UPath(file.name), file.content)
-    except PlateMapError as error:
+        table = text_cells(file.name, file.content)
+    except TextTableError as error:
         raise TrackTableError(str(error)) from error
-    stripped = pl.all().str.strip_chars().str.strip_chars('"').str.strip_chars()
-    table = table.with_columns(stripped).with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
     if table.is_empty():
         raise TrackTableError(f"{file.name} has a line of names and no rows: export the tracks again")
     return table
-
-
-def named(cells: pl.DataFrame) -> dict[str, str]:
-    """The columns by their names without case and white space; where two have one name, the first."""
-    return {column.strip().lower().replace(" ", "_"): column for column in reversed(cells.columns)}
 
 
 def numbers(cells: pl.DataFrame, column: str, where: Callable[[int], str]) -> pl.Series:
@@ -160,7 +150,7 @@ def conformed(rows: pl.DataFrame, timelapse: str, unit: str) -> pl.DataFrame:
     return CELL_TRACKS.conform(table.select(column.name for column in CELL_TRACKS.columns if column.name in table.columns))
 
 
-def told(tracks: pl.DataFrame) -> tuple[str, ...]:
+def remarks_of(tracks: pl.DataFrame) -> tuple[str, ...]:
     """One remark for each kind of reason in CELL_TRACKS, with the number of its rows, the most frequent first."""
     kinds = tracks["reasons"].str.split("; ").explode().str.replace(r"^its mother .* (is not|ends)", "its mother ${1}")
     counts = kinds.filter(kinds != "").value_counts(sort=True)
@@ -215,8 +205,8 @@ def _typed(file: TrackFile, cells: pl.DataFrame, names: dict[str, str], mass: st
     rows = pl.DataFrame(
         {
             "line": np.arange(2, cells.height + 2),
-            "track": _ids(cells[names["track_id"]]),
-            "parent": _ids(cells[names["parent_id"]]),
+            "track": without_point_zero(cells[names["track_id"]]),
+            "parent": without_point_zero(cells[names["parent_id"]]),
             "time_h": found["time_h"],
             **{name: found.get(name, empty) for name in _NUMBERS},
             "Metadata_Well": _wells(file, cells[names["well"]]) if "well" in names else empty.cast(pl.String),
@@ -235,11 +225,6 @@ def _typed(file: TrackFile, cells: pl.DataFrame, names: dict[str, str], mass: st
             f"({timeless.height} such rows): `time_h` is hours since the time-lapse began"
         )
     return rows
-
-
-def _ids(texts: pl.Series) -> pl.Series:
-    """Names of tracks: `3.0`, as spreadsheets and pandas write a 3 beside empty cells, is 3."""
-    return texts.str.replace(r"^(-?\d+)\.0+$", "${1}")
 
 
 def _wells(file: TrackFile, texts: pl.Series) -> pl.Series:

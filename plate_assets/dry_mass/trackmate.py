@@ -23,10 +23,10 @@ from plate_assets.dry_mass.track_tables import (
     TrackTableError,
     cells_of_text,
     conformed,
-    named,
     numbers,
-    told,
+    remarks_of,
 )
+from plate_assets.plates.text_tables import plain_names, without_point_zero
 
 MASS_FROM = ("total_intensity", "mean_intensity_area", "none")
 MERGES, MERGED = "merges with another cell", "begins where cells merge"
@@ -175,12 +175,14 @@ def read_trackmate_csv(files: Sequence[TrackFile], options: TrackMateOptions) ->
     if "edges" not in found:
         return _tracks(_of_spots(*found["spots"]), options)
     file, cells = found["edges"]
-    names = named(cells)
+    names = plain_names(cells.columns)
     if "spots" not in found and not {"source_frame", "target_frame"} <= names.keys():
         raise TrackTableError(f"{file.name} has edges without frames and positions: give TrackMate's table of spots with it")
     cells, first = _without_headings(file, cells, names["spot_source_id"])
     edges = cells.select(
-        source=_id(names["spot_source_id"]), target=_id(names["spot_target_id"]), line=pl.int_range(first, pl.len() + first)
+        source=without_point_zero(pl.col(names["spot_source_id"])),
+        target=without_point_zero(pl.col(names["spot_target_id"])),
+        line=pl.int_range(first, pl.len() + first),
     )
     if "spots" not in found:
         return _tracks(_Graph(file.name, _ends(cells, names), edges, None, None, None), options)
@@ -189,12 +191,12 @@ def read_trackmate_csv(files: Sequence[TrackFile], options: TrackMateOptions) ->
 
 def is_trackmate_csv(file: TrackFile) -> bool:
     """Whether the columns are those of TrackMate's tables of spots or edges. Raises TrackTableError for what is no table."""
-    names = named(cells_of_text(file))
+    names = plain_names(cells_of_text(file).columns)
     return "spot_source_id" in names or {"id", "frame", "position_x"} <= names.keys()
 
 
 def _kind(file: TrackFile, cells: pl.DataFrame) -> str:
-    names = named(cells)
+    names = plain_names(cells.columns)
     if {"spot_source_id", "spot_target_id"} <= names.keys():
         return "edges"
     if {"id", "frame"} <= names.keys():
@@ -203,10 +205,6 @@ def _kind(file: TrackFile, cells: pl.DataFrame) -> str:
         f"{file.name} has the columns {cells.columns}: TrackMate's spots have ID and FRAME, its edges SPOT_SOURCE_ID and "
         "SPOT_TARGET_ID; export them from TrackMate's table of tracks"
     )
-
-
-def _id(column: str) -> pl.Expr:
-    return pl.col(column).str.replace(r"^(-?\d+)\.0+$", "${1}")
 
 
 def _without_headings(file: TrackFile, cells: pl.DataFrame, column: str) -> tuple[pl.DataFrame, int]:
@@ -218,11 +216,11 @@ def _without_headings(file: TrackFile, cells: pl.DataFrame, column: str) -> tupl
 
 
 def _of_spots(file: TrackFile, cells: pl.DataFrame, edges: pl.DataFrame | None = None) -> _Graph:
-    names = named(cells)
+    names = plain_names(cells.columns)
     below, first = _without_headings(file, cells, names["id"])
     units = {name: (cells[column][first - 3] or "").strip("()") for name, column in names.items()} if first > 2 else {}
     spots = below.rename({column: name.upper() for name, column in names.items() if name != "id"})
-    spots = spots.with_columns(id=_id(names["id"]))
+    spots = spots.with_columns(id=without_point_zero(pl.col(names["id"])))
     if edges is None:
         if "track_id" not in names:
             raise TrackTableError(f"{file.name} has spots without tracks: give TrackMate's table of edges with it")
@@ -255,7 +253,10 @@ def _ends(cells: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
             name.removeprefix(f"{end}_").upper(): column for name, column in names.items() if name.startswith(f"{end}_")
         }
         ends.append(
-            cells.select(_id(names[f"spot_{end}_id"]).alias("id"), **{new: pl.col(old) for new, old in features.items()})
+            cells.select(
+                without_point_zero(pl.col(names[f"spot_{end}_id"])).alias("id"),
+                **{new: pl.col(old) for new, old in features.items()},
+            )
         )
     return pl.concat(ends, how="diagonal").unique(maintain_order=True)
 
@@ -278,7 +279,7 @@ def _tracks(graph: _Graph, options: TrackMateOptions) -> TrackTable:
     if lone := int((~in_track).sum()):
         remarks = (*remarks, f"{lone} spots are in no track, and are left out")
     tracks = conformed(spots, options.timelapse, unit)
-    return TrackTable(tracks, (*graph.remarks, *remarks, *told(tracks)))
+    return TrackTable(tracks, (*graph.remarks, *remarks, *remarks_of(tracks)))
 
 
 def _where(graph: _Graph, row: int, spot: str | None) -> str:

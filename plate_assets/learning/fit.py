@@ -17,6 +17,7 @@ from torch import nn
 
 from plate_assets.learning.arithmetic import quick_precision
 from plate_assets.learning.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
+from plate_assets.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def fit(
     validate: Validate | None = None,
     checkpoint: Path | None = None,
     identity: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Fitted:
     """Train the model in place and leave the weights of the best epoch in it, or their average at the end.
 

@@ -3,7 +3,7 @@
 Belongs here: the form of a training, and a run of it that survives a kill. Not here: the loop (`fit`), any science's training.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from plate_assets.learning.fit import FitConfig, Fitted, Validate, fit
+from plate_assets.progress import Progress
 
 Trained = TypeVar("Trained", covariant=True)
 
@@ -52,9 +53,7 @@ class Training(Protocol[Trained]):
         ...
 
 
-def train(
-    training: Training[Trained], *, checkpoint: Path | None = None, progress: Callable[[int, int], None] | None = None
-) -> Trained:
+def train(training: Training[Trained], *, checkpoint: Path | None = None, progress: Progress | None = None) -> Trained:
     """Fit the training's network and finish it.
 
     checkpoint: file of a training that may go on after a kill, to the very same result; removed when the training is done.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plate_assets.plates.fields import View
 from plate_assets.plates.readers import Defaults, ReadOptions
-from plate_assets.plates.readers.text_options import named_channels, told_objective, told_wavelengths
+from plate_assets.plates.readers.text_options import parse_channel_names, parse_objective, parse_wavelengths
 from plate_assets.settings import Settings, variable
 from plate_assets.storage.model_kind import ModelKind
 from plate_assets.storage.models import ModelBundle
@@ -27,9 +27,9 @@ def read_options(settings: Settings) -> ReadOptions:
         defaults=Defaults(
             pixel_um=settings.pixel_um,
             plate_format=settings.plate_format,
-            objective=told_objective(settings.objective),
-            channel_names=named_channels(settings.channel_names),
-            wavelengths_nm=told_wavelengths(settings.wavelengths_nm),
+            objective=parse_objective(settings.objective),
+            channel_names=parse_channel_names(settings.channel_names),
+            wavelengths_nm=parse_wavelengths(settings.wavelengths_nm),
         ),
     )
 

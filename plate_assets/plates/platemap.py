@@ -1,10 +1,9 @@
 """Plate maps: which condition is in which well, from CSV, TSV, xlsx and the Cell Painting Gallery's layout.
 
-Belongs here: reading, and the default map where there is none. Not here: names of wells (`layout`), what a condition did
-(sciences).
+Belongs here: what a map's columns mean, and the default map where there is none. Not here: cells of a file (`text_tables`),
+names of wells (`layout`), what a condition did (sciences).
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from upath import UPath
 from plate_assets.plates.acquisition import Acquisition
 from plate_assets.plates.layout import LayoutError, Well
 from plate_assets.plates.tables import PLATE_MAP
+from plate_assets.plates.text_tables import TextTableError, file_cells, plain_name, plain_names
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 
@@ -46,9 +46,16 @@ class _Source:
     path: UPath
     cells: pl.DataFrame
 
+    @classmethod
+    def of(cls, path: UPath) -> "_Source":
+        try:
+            return cls(path, file_cells(path))
+        except TextTableError as error:
+            raise PlateMapError(str(error)) from error
+
     def named(self, names: Sequence[str]) -> str | None:
         """The column that has one of the names, whatever its case and white space."""
-        found = {column.strip().lower().replace(" ", "_"): column for column in reversed(self.cells.columns)}
+        found = plain_names(self.cells.columns)
         return next((found[name] for name in names if name in found), None)
 
     def text(self, names: Sequence[str]) -> pl.Series | None:
@@ -64,7 +71,7 @@ def read_platemap(path: UPath | str) -> pl.DataFrame:
     or `replicate_group` the replicate group, which goes before the quadruplet. Raises PlateMapError.
     """
     path = UPath(path)
-    source = _Source(path, cells_of(path))
+    source = _Source.of(path)
     wells = _wells(source)
     places = pl.DataFrame(
         {
@@ -141,7 +148,7 @@ def _known(files: dict[str, UPath], stem: str) -> str | None:
 
 
 def _by_barcode(path: UPath, plate: str) -> UPath | None:
-    source = _Source(path, cells_of(path))
+    source = _Source.of(path)
     barcodes, names = (
         source.text(("assay_plate_barcode", "metadata_plate", "barcode")),
         source.text(("plate_map_name", "platemap")),
@@ -158,45 +165,6 @@ def _by_barcode(path: UPath, plate: str) -> UPath | None:
     raise PlateMapError(
         f"{path} says that plate {plate} has the map {found[0]!r}, and {path.parent / 'platemap'} holds no such file: add it"
     )
-
-
-def cells_of(path: UPath) -> pl.DataFrame:
-    """Every cell as text, stripped, empty as null: `00123` is a barcode and no number."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PlateMapError(f"{path} cannot be read ({error}): look whether it is there") from error
-    if not content.strip():
-        raise PlateMapError(f"{path} is empty: a plate map needs a line of names and one line for each well")
-    table = _xlsx_cells(path, content) if content[:2] == b"PK" else text_cells(path, content)
-    stripped = pl.all().str.strip_chars().str.strip_chars('"').str.strip_chars()
-    return table.with_columns(stripped).with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
-
-
-def _xlsx_cells(path: UPath, content: bytes) -> pl.DataFrame:
-    try:
-        return pl.read_excel(io.BytesIO(content), engine="calamine", infer_schema_length=0).cast(pl.String)
-    except Exception as error:  # fastexcel raises its own kinds
-        raise PlateMapError(f"{path} cannot be read as xlsx ({error}): save it again, or as CSV") from error
-
-
-def text_cells(path: UPath, content: bytes) -> pl.DataFrame:
-    """The cells of a CSV or TSV as text: separator, byte order mark and encoding are found out. Raises PlateMapError."""
-    try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")  # what older spreadsheets write
-    if not text.strip():
-        raise PlateMapError(f"{path} is empty: a table needs a line of names and one line for each well or image")
-    header = text.lstrip().splitlines()[0]
-    separator = max("\t;,|", key=header.count)
-    try:
-        return pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False, truncate_ragged_lines=False)
-    except pl.exceptions.PolarsError as error:
-        first = str(error).splitlines()[0]
-        raise PlateMapError(
-            f"{path} is no table separated by {separator!r} ({first}): every line needs as many cells as the first"
-        ) from error
 
 
 def _wells(source: _Source) -> list[Well]:
@@ -250,7 +218,7 @@ def _roles(source: _Source) -> pl.Series:
     roles = []
     known = ", ".join(name for names in _ROLES.values() for name in names if name)
     for line, text in enumerate(source.cells[column], start=2):
-        written = (text or "").lower().replace(" ", "_")
+        written = plain_name(text or "")
         role = next((role for role, names in _ROLES.items() if written in names), None)
         if role is None:
             raise PlateMapError(f"{source.path}, line {line}: {text!r} in {column!r} is no role, use {known}")

@@ -11,7 +11,7 @@ from plate_assets.plates.acquisition import Objective
 from plate_assets.plates.layout import PlateFormat
 from plate_assets.plates.readers import Defaults, ReadOptions, open_acquisition
 from plate_assets.plates.readers.identity import identify
-from plate_assets.plates.readers.text_options import named_channels, told_objective, told_wavelengths
+from plate_assets.plates.readers.text_options import parse_channel_names, parse_objective, parse_wavelengths
 from plate_assets.settings import Settings
 
 
@@ -20,12 +20,12 @@ from plate_assets.settings import Settings
     [("", None), ("10x", Objective(10)), ("10x/0.3", Objective(10, 0.3)), (" 2.5 × / 0.08", Objective(2.5, 0.08))],
 )  # fmt: skip
 def test_an_objective_is_told_in_a_few_signs(text, objective):
-    assert told_objective(text) == objective
+    assert parse_objective(text) == objective
 
 
 def test_channels_and_their_light_are_told_in_a_line():
-    assert named_channels("w1=DAPI, w2 = phase contrast") == {"w1": "DAPI", "w2": "phase contrast"}
-    assert told_wavelengths("DAPI=405/450,phase=/530,red=561/") == {
+    assert parse_channel_names("w1=DAPI, w2 = phase contrast") == {"w1": "DAPI", "w2": "phase contrast"}
+    assert parse_wavelengths("DAPI=405/450,phase=/530,red=561/") == {
         "DAPI": (405.0, 450.0), "phase": (None, 530.0), "red": (561.0, None),
     }  # fmt: skip
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
@@ -32,46 +31,12 @@ from plate_assets.precipitation.report.plate import CELL, outline
 from plate_assets.precipitation.report.scale import ColourScale
 from plate_assets.precipitation.tables import WELL_SCORES
 from tests.made_plates import made_plate
-
-VOID = {"meta", "link", "img", "input", "br", "hr"}
-
-
-class Page(HTMLParser):
-    """A strict reader: every element that opens is closed in order; ids and addresses are collected."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.ids.update(value for name, value in attrs if name == "id")
-        self.attributes += attrs
-        assert len(attrs) == len(dict(attrs)), f"<{tag}> has an attribute twice"
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+from tests.strict_html import Page, assert_whole_and_alone
 
 
 def test_the_page_is_well_formed_and_fetches_nothing():
     html = render_report(made_plate(96))
-    page = Page(html)
-    assert html.startswith("<!DOCTYPE html>")
-    assert [name for name, count in page.ids.items() if count > 1] == []
-    fetched = [value for name, value in page.attributes if name in ("src", "href", "data", "srcset", "action") and value]
-    assert {value[:1] if value[0] == "#" else value.split(":")[0] for value in fetched} <= {"#", "data"}
-    assert not any(name.startswith("on") or name == "style" for name, _ in page.attributes)
-    assert "@import" not in html and not re.search(r"url\((?!#|data:)", html)
+    assert_whole_and_alone(html)
 
 
 def test_the_policy_allows_the_pages_own_parts_by_their_hash_alone():

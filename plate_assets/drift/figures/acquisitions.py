@@ -1,6 +1,6 @@
 """Figures of one tested acquisition: its statistic among the reference plates', its wells beside theirs, what moved where.
 
-Belongs here: drawing. Not here: any number that is drawn (`plates`, `moved`).
+Belongs here: drawing. Not here: any number that is drawn (`plates`, `witness`).
 """
 
 import numpy as np

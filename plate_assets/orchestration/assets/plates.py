@@ -115,7 +115,7 @@ def illumination(
     context: dg.AssetExecutionContext, acquisition: KnownAcquisition, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """How evenly each channel is lit, before and after its profile; the settings say whether images are corrected by it."""
-    from plate_assets.plates.light_figure import illumination_figure
+    from plate_assets.plates.illumination_figure import illumination_figure
     from plate_assets.workflows.intake.illumination import measure_illumination
 
     table = measure_illumination(acquisition.acquisition, progress=logged_progress(context, "channels measured"))

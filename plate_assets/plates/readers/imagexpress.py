@@ -31,7 +31,7 @@ from plate_assets.plates.listing import Listing, local_path
 from plate_assets.plates.readers.identity import Identity, identify
 from plate_assets.plates.readers.imagexpress_htd import HTD_START, IMAGE, Plan, check_shape, compare, read_plan
 from plate_assets.plates.readers.options import ReadOptions
-from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, instant, number_or_none
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, instant, number_or_none, read_start
 
 MAX_SITES_LOOKED_AT = 100
 
@@ -146,13 +146,7 @@ class ImageXpressReader:
 
 def _is_htd(listing: Listing, path: str) -> bool:
     """Whether a file is an HTD by its name, and begins as one (or is still too short to tell)."""
-    try:
-        with listing.path_of(path).open("rb") as file:
-            start = file.read(len(HTD_START) + 3).removeprefix(b"\xef\xbb\xbf")[: len(HTD_START)]
-    except OSError as error:
-        raise AcquisitionError(
-            f"{listing.path_of(path)} could be listed and not read ({error}): look again when it was copied"
-        ) from error
+    start = read_start(listing, path, len(HTD_START) + 3).removeprefix(b"\xef\xbb\xbf")[: len(HTD_START)]
     return HTD_START.startswith(start)
 
 
@@ -230,7 +224,7 @@ def _plan(listing: Listing, documents: list[str], plate: str) -> Plan | None:
         raise AcquisitionError(
             f"{listing.root} has two plans, {' and '.join(sorted(plans.values())[:2])}: keep the one of the images of {plate}"
         )
-    return read_plan(listing.path_of(chosen)) if chosen else None
+    return read_plan(listing, chosen) if chosen else None
 
 
 def _numbered(listing: Listing, images: pl.DataFrame, stacked: bool) -> pl.DataFrame:

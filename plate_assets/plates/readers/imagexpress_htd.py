@@ -20,7 +20,8 @@ from upath import UPath
 
 from plate_assets.plates.acquisition import LISTED, SETTLING, AcquisitionError
 from plate_assets.plates.layout import FORMATS
-from plate_assets.plates.readers.reader import number_or_none
+from plate_assets.plates.listing import Listing
+from plate_assets.plates.readers.reader import number_or_none, read_start
 
 HTD_START = b'"HTSInfoFile"'
 IMAGE = ["Metadata_Row", "Metadata_Col", "Metadata_Site", "wave", "Metadata_Plane"]
@@ -60,9 +61,10 @@ class Comparison:
     warnings: tuple[str, ...] = ()
 
 
-def read_plan(file: UPath) -> Plan:
+def read_plan(listing: Listing, path: str) -> Plan:
     """The plan that an HTD tells; AcquisitionError with the file, the key and the remedy where it tells none."""
-    values = _values(file)
+    file = listing.path_of(path)
+    values = _values(file, read_start(listing, path, MAX_HTD_BYTES + 1))
     rows, cols = _count(file, values, "YWells"), _count(file, values, "XWells")
     shape = (rows, cols) if rows and cols else None
     steps = (_count(file, values, "ZSteps") or 0) if _flag(file, values, "ZSeries") else 0
@@ -172,13 +174,8 @@ def _absent(plan: Plan, visit: pl.DataFrame) -> list[str]:
     return found
 
 
-def _values(file: UPath) -> dict[str, str]:
+def _values(file: UPath, raw: bytes) -> dict[str, str]:
     """Each key with what stands behind its comma."""
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_HTD_BYTES + 1)
-    except OSError as error:
-        raise AcquisitionError(f"{file} could be listed and not read ({error}): look again when it was copied") from error
     if len(raw) > MAX_HTD_BYTES:
         raise AcquisitionError(f"{file} has more than {MAX_HTD_BYTES:,} bytes, which no HTD has: get the export again")
     text = raw.removeprefix(b"\xef\xbb\xbf").replace(_LINE_BREAK, b"; ").decode("cp1252", errors="replace")

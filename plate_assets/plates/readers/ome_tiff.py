@@ -25,8 +25,8 @@ from plate_assets.plates.readers import filenames
 from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.ome_xml import Ome, OmeChannel, OmeImage, OmePlate, TiffData, page_table, plane_table, read_ome
 from plate_assets.plates.readers.options import ReadOptions
-from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths
-from plate_assets.plates.readers.text_options import told_objective
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, read_start
+from plate_assets.plates.readers.text_options import parse_objective
 from plate_assets.plates.readers.vendor_xml import elements
 
 SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.tf2", ".ome.tf8", ".ome.btf")
@@ -127,16 +127,12 @@ def _tiffs(listing: Listing) -> list[str]:
 def _companions(listing: Listing) -> Iterator[str]:
     """The files of OME-XML: by their name, and one that is only called XML by its beginning as well."""
     for path in listing.fitting(r"(?i)\.(?:companion\.ome|ome\.xml)$"):
-        if path.lower().endswith(".companion.ome") or _begins_as_ome(listing.path_of(path)):
+        if path.lower().endswith(".companion.ome") or _begins_as_ome(listing, path):
             yield path
 
 
-def _begins_as_ome(where: UPath) -> bool:
-    try:
-        with where.open("rb") as file:
-            return b"openmicroscopy.org" in file.read(4096).replace(b"\0", b"")  # zeros: of UTF-16
-    except OSError as error:
-        raise AcquisitionError(f"{where} could be listed and not read ({error}): look again when it was copied") from error
+def _begins_as_ome(listing: Listing, path: str) -> bool:
+    return b"openmicroscopy.org" in read_start(listing, path, 4096).replace(b"\0", b"")  # zeros: of UTF-16
 
 
 def _source(listing: Listing) -> _Source:
@@ -469,7 +465,7 @@ def _objective(images: dict[int, OmeImage]) -> Objective | None:
     """The first image's; some writers have magnification and aperture in its ID only: `Objective:100x/1.49`."""
     image = next(iter(images.values()))
     with suppress(ValueError):
-        return image.objective or told_objective((image.objective_id or "").removeprefix("Objective:"))
+        return image.objective or parse_objective((image.objective_id or "").removeprefix("Objective:"))
 
 
 def _pixel_um(images: dict[int, OmeImage]) -> tuple[tuple[float, str] | None, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any
 from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.layout import FORMATS, LayoutError, Well
 from plate_assets.plates.listing import Listing, local_path
+from plate_assets.plates.readers.reader import read_start
 from plate_assets.plates.zarr_pixels import (
     ARRAY_DOCUMENTS,
     MAX_DOCUMENT_BYTES,
@@ -104,7 +105,7 @@ def begins_as_ome(listing: Listing, folder: str) -> bool:
     """Whether the folder's document names one of OME's keys in its beginning."""
     if (path := first_of(listing, folder, GROUP_DOCUMENTS)) is None:
         return False
-    start = _bytes_of(listing, path, 65_536)
+    start = read_start(listing, path, 65_536)
     return any(key in start for key in _KEYS_OF_OME)
 
 
@@ -143,21 +144,11 @@ def fault(where: str, key: str, said: str, remedy: str = _AGAIN) -> AcquisitionE
     return AcquisitionError(f"{where}: `{key}` {said}: {remedy}")
 
 
-def _bytes_of(listing: Listing, path: str, most: int) -> bytes:
-    local = local_path(listing.root)
-    try:
-        with open(f"{local}/{path}", "rb") if local is not None else listing.path_of(path).open("rb") as file:
-            return file.read(most)
-    except OSError as error:
-        where = where_is(listing, path)
-        raise AcquisitionError(f"{where} could be listed and not read ({error}): look again when it was copied") from error
-
-
 def _documents(listing: Listing, paths: Sequence[str | None]) -> Iterator[dict[str, Any] | None]:
     """The JSON object of each path in their order, None for None; on an object store several are asked for at once."""
 
     def content(path: str | None) -> bytes | None:
-        return None if path is None else _bytes_of(listing, path, MAX_DOCUMENT_BYTES + 1)
+        return None if path is None else read_start(listing, path, MAX_DOCUMENT_BYTES + 1)
 
     def parsed(found: Iterator[bytes | None]) -> Iterator[dict[str, Any] | None]:
         for path, text in zip(paths, found, strict=True):

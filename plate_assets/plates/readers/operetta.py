@@ -13,7 +13,14 @@ from plate_assets.plates.acquisition import LISTED, Acquisition, AcquisitionErro
 from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.options import ReadOptions
-from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, instant, number_or_none
+from plate_assets.plates.readers.reader import (
+    SeveralTimepoints,
+    build_acquisition,
+    check_paths,
+    instant,
+    number_or_none,
+    read_start,
+)
 from plate_assets.plates.readers.vendor_xml import walk
 
 INDEX_NAMES = ("index.idx.xml", "index.xml")
@@ -162,13 +169,7 @@ def _indexes(listing: Listing) -> list[str]:
 
 
 def _is_harmony(listing: Listing, path: str) -> bool:
-    try:
-        with listing.path_of(path).open("rb") as file:
-            start = file.read(2048)
-    except OSError as error:
-        raise AcquisitionError(
-            f"{listing.path_of(path)} could be listed and not read ({error}): look again when it was copied"
-        ) from error
+    start = read_start(listing, path, 2048)
     return _NAMESPACE in start or _REVVITY in start
 
 

@@ -1,8 +1,8 @@
 """The seam that readers plug into: what a reader is, and how its findings become an `Acquisition`.
 
-Belongs here: what every reader shares: the protocol, the checked table of images. Not here: what a person may say (`options`),
-plate and time point from names (`identity`), any one layout. A new reader is one file beside this one that ends in
-`build_acquisition`, and one line in `READERS`.
+Belongs here: what every reader shares: the protocol, the beginnings of files, the checked table of images. Not here: what a
+person may say (`options`), plate and time point from names (`identity`), any one layout. A new reader is one file beside this
+one that ends in `build_acquisition`, and one line in `READERS`.
 """
 
 import math
@@ -15,7 +15,7 @@ import polars as pl
 
 from plate_assets.plates.acquisition import Acquisition, AcquisitionError, Objective
 from plate_assets.plates.layout import PlateFormat, Well
-from plate_assets.plates.listing import Listing
+from plate_assets.plates.listing import Listing, local_path
 from plate_assets.plates.readers.identity import Identity
 from plate_assets.plates.readers.options import Defaults, ReadOptions
 from plate_assets.plates.tables import IMAGES
@@ -108,7 +108,7 @@ def build_acquisition(
             f"{listing.root} has images of well {outside[0].name}, which is on no {plate_format.wells}-well plate: set the "
             "option `plate_format`, or look at the file names"
         )
-    found, sources = _told(found, options.defaults)
+    found, sources = _with_defaults(found, options.defaults)
     better = options.defaults.channel_names
     images = _images_table(listing, found, identity, wells)
     check_once(listing, images)
@@ -168,7 +168,7 @@ def _chosen(*candidates: tuple[Any, str] | None) -> tuple[Any, str]:
     return next((given for given in candidates if given and given[0] is not None), (None, "unknown"))
 
 
-def _told(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[str, str]]:
+def _with_defaults(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[str, str]]:
     """Channels by the names that the settings give them, with wavelengths where the vendor gives none; and the sources."""
     sources = {}
     names = set(found["Metadata_Channel"].unique())
@@ -183,6 +183,18 @@ def _told(found: pl.DataFrame, defaults: Defaults) -> tuple[pl.DataFrame, dict[s
         .alias(name) for side, name in enumerate(("excitation_nm", "emission_nm"))
     )  # fmt: skip
     return found, sources | {"wavelengths": "settings"}
+
+
+def read_start(listing: Listing, path: str, most: int) -> bytes:
+    """The first bytes of a file, `most` of them at most. Raises AcquisitionError where it cannot be read."""
+    local = local_path(listing.root)  # opened without a UPath: a store of Zarr has thousands of documents
+    try:
+        with open(f"{local}/{path}", "rb") if local is not None else listing.path_of(path).open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise AcquisitionError(
+            f"{listing.root}/{path} could be listed and not read ({error}): look again when it was copied"
+        ) from error
 
 
 def number_or_none(text: str | None) -> float | None:

@@ -1,7 +1,7 @@
 """The tall sample sheet of nf-core/cellpainting: a CSV or TSV at the top of the folder that names one image for each row.
 
-Belongs here: what the sheet's columns say. Not here: how its text becomes cells (`platemap`, which reads tables in the same
-way), conditions of wells. The sheet names every image, so it also tells when one is missing.
+Belongs here: what the sheet's columns say. Not here: how its text becomes cells (`text_tables`), conditions of wells
+(`platemap`). The sheet names every image, so it also tells when one is missing.
 """
 
 import re
@@ -14,10 +14,11 @@ from upath import UPath
 from plate_assets.plates.acquisition import LISTED, Acquisition, AcquisitionError
 from plate_assets.plates.layout import LayoutError, Well
 from plate_assets.plates.listing import Listing
-from plate_assets.plates.platemap import PlateMapError, cells_of, text_cells, well_text
+from plate_assets.plates.platemap import well_text
 from plate_assets.plates.readers.identity import hours_of, identify
 from plate_assets.plates.readers.options import ReadOptions
-from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, read_start
+from plate_assets.plates.text_tables import TextTableError, file_cells, plain_name, text_cells
 
 MAX_SHEET_BYTES = 128 * 2**20
 
@@ -96,8 +97,8 @@ class _Sheet:
         if size > MAX_SHEET_BYTES:
             raise AcquisitionError(f"{path} has {size:,} bytes, and {MAX_SHEET_BYTES:,} is the limit: give each plate its own")
         try:
-            cells = cells_of(path)
-        except PlateMapError as error:
+            cells = file_cells(path)
+        except TextTableError as error:
             raise AcquisitionError(str(error)) from (error.__cause__ or error)
         names = _named(cells.columns)
         lacking = [name for name in _NEEDED if name not in names]
@@ -137,7 +138,7 @@ class _Sheet:
 def _sheets(listing: Listing) -> list[str]:
     tables = listing.fitting(r"(?i)^[^/]*\.(?:csv|tsv)$")
     tables.sort(key=lambda path: "sheet" not in path.lower())
-    return [path for path in tables[:_TABLES_LOOKED_AT] if _is_sheet(_header(listing.path_of(path)))]
+    return [path for path in tables[:_TABLES_LOOKED_AT] if _is_sheet(_header(listing, path))]
 
 
 def _is_sheet(names: Iterable[str]) -> bool:
@@ -146,13 +147,9 @@ def _is_sheet(names: Iterable[str]) -> bool:
     return {"path", "channel"} <= found and ("well" in found or {"row", "col"} <= found) and bool(found & {"plate", "site"})
 
 
-def _header(path: UPath) -> dict[str, str]:
+def _header(listing: Listing, path: str) -> dict[str, str]:
     """Ours and how the first line of a table writes it; nothing where that line is endless or no text."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEADER_BYTES)
-    except OSError as error:
-        raise AcquisitionError(f"{path} could be listed and not read ({error}): look again when it was copied") from error
+    start = read_start(listing, path, _HEADER_BYTES)
     line, end, _ = start.partition(b"\n")
     if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
         line = line[: len(line) // 2 * 2]  # of UTF-16, half of the line's end may be left
@@ -160,7 +157,7 @@ def _header(path: UPath) -> dict[str, str]:
         return {}
     try:
         return _named(text_cells(path, line).columns)
-    except PlateMapError:
+    except TextTableError:
         return {}
 
 
@@ -173,8 +170,7 @@ def _named(columns: Iterable[str]) -> dict[str, str]:
 
 def _plain(column: str) -> str:
     """A column's name without case, `Metadata_`, and what polars adds to the second one of a name."""
-    plain = re.sub(r"_duplicated_\d+$", "", column).strip().lower().replace(" ", "_")
-    return plain.removeprefix("metadata_")
+    return plain_name(re.sub(r"_duplicated_\d+$", "", column)).removeprefix("metadata_")
 
 
 def _numbered(sheet: _Sheet) -> tuple[_Sheet, list[str]]:

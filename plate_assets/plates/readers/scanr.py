@@ -26,7 +26,7 @@ from plate_assets.plates.listing import Listing
 from plate_assets.plates.readers.identity import identify
 from plate_assets.plates.readers.ome_xml import Ome, OmeImage, TiffData, page_table, plane_table, read_ome
 from plate_assets.plates.readers.options import ReadOptions
-from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, format_of
+from plate_assets.plates.readers.reader import SeveralTimepoints, build_acquisition, check_paths, format_of, read_start
 from plate_assets.plates.readers.vendor_xml import elements
 
 METADATA_NAME = "metadata.ome.xml"
@@ -86,13 +86,7 @@ def _metadata(listing: Listing) -> list[str]:
 
 
 def _is_scanr(listing: Listing, path: str) -> bool:
-    try:
-        with listing.path_of(path).open("rb") as file:
-            start = file.read(4096).lower()
-    except OSError as error:
-        raise AcquisitionError(
-            f"{listing.path_of(path)} could be listed and not read ({error}): look again when it was copied"
-        ) from error
+    start = read_start(listing, path, 4096).lower()
     return b"scanr" in start or len(start) < 128
 
 

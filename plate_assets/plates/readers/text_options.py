@@ -11,7 +11,7 @@ _OBJECTIVE = re.compile(r"(\d+(?:\.\d+)?)\s*[x×](?:\s*/\s*(\d+(?:\.\d+)?))?", r
 _PAIR = re.compile(r"(\d+(?:\.\d+)?)?\s*/\s*(\d+(?:\.\d+)?)?")
 
 
-def told_objective(text: str) -> Objective | None:
+def parse_objective(text: str) -> Objective | None:
     """`10x` or `10x/0.3` (numerical aperture); None for an empty text. ValueError says the form."""
     if not text.strip():
         return None
@@ -21,12 +21,12 @@ def told_objective(text: str) -> Objective | None:
     return Objective(float(match[1]), float(match[2]) if match[2] else None)
 
 
-def named_channels(text: str) -> dict[str, str]:
+def parse_channel_names(text: str) -> dict[str, str]:
     """`w1=DAPI,w2=phase`: the name as it is found to the better one. ValueError says the form."""
     return dict(_pairs(text, "w1=DAPI,w2=phase"))
 
 
-def told_wavelengths(text: str) -> dict[str, tuple[float | None, float | None]]:
+def parse_wavelengths(text: str) -> dict[str, tuple[float | None, float | None]]:
     """`DAPI=405/450,phase=/530`: excitation and emission of each channel, nm, either may be left out. ValueError."""
     form, found = "DAPI=405/450,phase=/530", {}
     for name, value in _pairs(text, form):

@@ -35,7 +35,7 @@ def walk(where: UPath, target: Target) -> None:
     """
     from defusedxml.ElementTree import DefusedXMLParser
 
-    with _told(where), where.open("rb") as file:
+    with _faults_named(where), where.open("rb") as file:
         _check_size(where)
         parser = DefusedXMLParser(target=target, forbid_dtd=True)
         while chunk := file.read(_CHUNK_BYTES):
@@ -50,14 +50,14 @@ def elements(where: UPath) -> Iterator[tuple[str, str, Any]]:
     """
     from defusedxml.ElementTree import iterparse
 
-    with _told(where), where.open("rb") as file:
+    with _faults_named(where), where.open("rb") as file:
         _check_size(where)
         for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
             yield event, element.tag.rpartition("}")[2], element
 
 
 @contextmanager
-def _told(where: UPath) -> Iterator[None]:
+def _faults_named(where: UPath) -> Iterator[None]:
     """Whatever is wrong with a file, said with its name and the remedy."""
     from defusedxml.common import DefusedXmlException
 

@@ -12,7 +12,7 @@ from typing import Any
 from plate_assets.plates.acquisition import AcquisitionError
 from plate_assets.plates.listing import Listing
 
-TOLD = "timelapse.json"
+SETTINGS_FILE = "timelapse.json"
 OUTLINE_FOLDERS = ("outlines", "masks", "labels")
 FRAMES, TRACKS = "frames", "tracks"
 _IMAGES = (".tif", ".tiff", ".h5", ".hdf5", ".hdf")
@@ -28,18 +28,19 @@ class TimelapseFiles:
     """What a folder holds, as paths relative to it.
 
     kind: `frames`, or `tracks` that were made elsewhere. files: the frames (one folder's, or one file) or the tables.
-    outlines: a ROI archive, or the folder of the label images; None where cells are to be found. told: `timelapse.json`.
+    outlines: a ROI archive, or the folder of the label images; None where cells are to be found.
+    settings_file: `timelapse.json`, where it is there.
     """
 
     kind: str
     files: tuple[str, ...]
     outlines: str | None = None
-    told: str | None = None
+    settings_file: str | None = None
     unused: tuple[str, ...] = field(default=())
 
     def roles(self) -> dict[str, str]:
         """The role of each file that is used: `frames`, `tracks` or `settings`; outlines are named by their place."""
-        return {path: self.kind for path in self.files} | ({self.told: "settings"} if self.told else {})
+        return {path: self.kind for path in self.files} | ({self.settings_file: "settings"} if self.settings_file else {})
 
 
 def sort_files(listing: Listing) -> TimelapseFiles:
@@ -50,7 +51,7 @@ def sort_files(listing: Listing) -> TimelapseFiles:
     tables are tracks. Raises TimelapseError where there is nothing, or where two readings are possible.
     """
     paths = [entry.path for entry in listing.entries]
-    told = next((path for path in paths if path.lower() == TOLD), None)
+    settings_file = next((path for path in paths if path.lower() == SETTINGS_FILE), None)
     by_folder: dict[str, list[str]] = {}
     for path in paths:
         if path.lower().endswith(_IMAGES):
@@ -65,11 +66,11 @@ def sort_files(listing: Listing) -> TimelapseFiles:
             f"a time-lapse has its frames in one; call a folder of label images {OUTLINE_FOLDERS[0]!r}, or split the folder"
         )
     if frames:
-        return _of_frames(listing, next(iter(frames.values())), labels, archives, told, paths)
+        return _of_frames(listing, next(iter(frames.values())), labels, archives, settings_file, paths)
     if len(archives) == 1 and not labels:
-        return _files(FRAMES, archives, None, told, paths)
+        return _files(FRAMES, archives, None, settings_file, paths)
     if tables:
-        return _files(TRACKS, tables, None, told, paths)
+        return _files(TRACKS, tables, None, settings_file, paths)
     raise TimelapseError(
         f"{listing.root} holds no phase images (TIFF, HDF5, Phasics' zip) and no table of tracks (CSV, TrackMate's XML): put "
         "them into this folder"
@@ -77,23 +78,23 @@ def sort_files(listing: Listing) -> TimelapseFiles:
 
 
 def _of_frames(
-    listing: Listing, frames: list[str], labels: list[str], archives: list[str], told: str | None, paths: list[str]
+    listing: Listing, frames: list[str], labels: list[str], archives: list[str], settings_file: str | None, paths: list[str]
 ) -> TimelapseFiles:
     given = [*labels, *archives]
     if len(given) > 1:
         raise TimelapseError(
             f"{listing.root} holds several sets of outlines ({', '.join(given[:4])}): leave one, an archive or a folder"
         )
-    return _files(FRAMES, frames, given[0] if given else None, told, paths)
+    return _files(FRAMES, frames, given[0] if given else None, settings_file, paths)
 
 
-def _files(kind: str, files: list[str], outlines: str | None, told: str | None, paths: list[str]) -> TimelapseFiles:
-    used = {*files, told, outlines}
+def _files(kind: str, files: list[str], outlines: str | None, settings_file: str | None, paths: list[str]) -> TimelapseFiles:
+    used = {*files, settings_file, outlines}
     unused = [path for path in paths if path not in used and not (outlines and path.startswith(outlines + "/"))]
-    return TimelapseFiles(kind, tuple(files), outlines, told, tuple(unused))
+    return TimelapseFiles(kind, tuple(files), outlines, settings_file, tuple(unused))
 
 
-def told_of(content: bytes, where: str, allowed: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+def parse_settings(content: bytes, where: str, allowed: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
     """What `timelapse.json` says, each name one of `allowed` with a value of its types. Raises TimelapseError otherwise."""
     try:
         said = json.loads(content)

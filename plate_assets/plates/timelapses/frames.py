@@ -1,7 +1,7 @@
 """A time-lapse's frames, one at a time, whoever wrote them.
 
 Belongs here: what a time-lapse is before its pixels are read, and what every format holds its frames to. Not here: opening one
-(`opening`), the formats (`tiff`, `phasics`, `qpimage`), the order of files (`series`), what a pixel means.
+(`opening`), the formats (`tiff`, `phasics`, `qpimage`), the order of files (`source_files`), what a pixel means.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """Opening a time-lapse: which format its files have, and at what times its frames were taken.
 
 Belongs here: the choice between formats, and an interval that a person gives against the file's own. Not here: what a
-time-lapse is (`frames`), the formats (`tiff`, `phasics`, `qpimage`), the order of files (`series`).
+time-lapse is (`frames`), the formats (`tiff`, `phasics`, `qpimage`), the order of files (`source_files`).
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from upath import UPath
 
 from plate_assets.plates.timelapses.frames import FRAME_TYPES, FrameError, Timelapse
 from plate_assets.plates.timelapses.qpimage import qpimage_frames
-from plate_assets.plates.timelapses.series import source_files, zipped_tiffs
+from plate_assets.plates.timelapses.source_files import source_files, zipped_tiffs
 from plate_assets.plates.timelapses.tiff import tiff_frames
 
 LABEL_TYPES = ("uint8", "uint16", "uint32", "int16", "int32")

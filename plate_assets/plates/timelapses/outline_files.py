@@ -15,7 +15,7 @@ from upath import UPath
 from plate_assets.plates.timelapses.frames import FrameError, Timelapse
 from plate_assets.plates.timelapses.opening import open_timelapse
 from plate_assets.plates.timelapses.outlines import OutlineError, Outlines
-from plate_assets.plates.timelapses.series import SourceFile, source_files
+from plate_assets.plates.timelapses.source_files import SourceFile, source_files
 
 MAX_ROI_BYTES = 16 * 2**20
 _ROI_NAME = re.compile(r"^(?:.*/)?(\d+)-(\d+)\.roi$", re.IGNORECASE)

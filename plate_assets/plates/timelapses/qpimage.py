@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plate_assets.plates.timelapses.frames import FRAME_TYPES, FrameError, Timelapse, check_size, differing
-from plate_assets.plates.timelapses.series import SourceFile
+from plate_assets.plates.timelapses.source_files import SourceFile
 
 
 def qpimage_frames(where: str, source: SourceFile) -> Timelapse:

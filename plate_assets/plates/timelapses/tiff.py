@@ -1,7 +1,7 @@
 """TIFF stacks and series: grey values with OME's, ImageJ's or Phasics' word on times.
 
-Belongs here: what a TIFF says before its pixels are read, and its pixels. Not here: which file comes after which (`series`),
-Phasics' own tags (`phasics`).
+Belongs here: what a TIFF says before its pixels are read, and its pixels. Not here: which file comes after which
+(`source_files`), Phasics' own tags (`phasics`).
 """
 
 import struct
@@ -17,7 +17,7 @@ from plate_assets.plates.image_files import ImageError
 from plate_assets.plates.images import describe_file
 from plate_assets.plates.timelapses import phasics
 from plate_assets.plates.timelapses.frames import FrameError, Timelapse, check_size, differing
-from plate_assets.plates.timelapses.series import SourceFile, in_order
+from plate_assets.plates.timelapses.source_files import SourceFile, in_order
 
 _HOURS = {"ms": 1 / 3.6e6, "s": 1 / 3600, "sec": 1 / 3600, "min": 1 / 60, "minute": 1 / 60, "h": 1.0, "hour": 1.0, "d": 24.0}
 

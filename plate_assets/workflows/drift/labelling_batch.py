@@ -1,7 +1,7 @@
 """After an alarm: which tiles a person is asked to label, as a table and as a picture.
 
-Belongs here: from the lines' new episodes to the batch. Not here: the choice itself (`drift.batch`), alarms
-(`drift_monitor`), what labels do (`labelling`).
+Belongs here: from the lines' new episodes to the batch. Not here: the choice itself (`drift.labelling_choice`), alarms
+(`monitor`), what labels do (`workflows.precipitation.labelling`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -81,7 +81,7 @@ def make_batch(
     outliers, embeddings: IMAGE_OUTLIERS and PATCH_EMBEDDINGS of its acquisitions, in the same order. Wells of different
     acquisitions are different wells.
     """
-    from plate_assets.drift.batch import spread_choice
+    from plate_assets.drift.labelling_choice import spread_choice
 
     joined = [
         scores.join(vectors.select(*TILE, "embedding"), on=TILE, how="inner")

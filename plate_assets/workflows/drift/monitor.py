@@ -33,6 +33,7 @@ from upath import UPath
 
 from plate_assets.drift.acquisitions import DriftError, DriftReference, check_embeddings, of_like_age, vectors_of, well_vectors
 from plate_assets.drift.tables import DRIFT_EPISODES, DRIFT_STEPS, DRIFT_TAKEN
+from plate_assets.progress import Progress
 from plate_assets.storage.files import create_bytes, json_bytes, write_bytes
 from plate_assets.storage.tables import Provenance, parse_table, read_table, table_bytes
 
@@ -142,7 +143,7 @@ def advance_lines(
     reference: DriftReference,
     read: Callable[[str], pl.DataFrame],
     settings: LineSettings,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Lines:
     """`advance_line` for each line, in the order of their names. lines: by name, the acquisitions that are there."""
     states = {}
@@ -304,7 +305,7 @@ class _Line:
     def to_bytes(self) -> bytes:
         import numpy as np
 
-        from plate_assets.drift.state import pack
+        from plate_assets.drift.packing import pack
 
         parts = {"monitor": self.monitor.to_bytes(), "steps": table_bytes(self.table(), DRIFT_STEPS.name)}
         values = {
@@ -319,7 +320,7 @@ class _Line:
         from typing import Any, cast
 
         from plate_assets.drift.online import OnlineMonitor
-        from plate_assets.drift.state import unpack
+        from plate_assets.drift.packing import unpack
 
         found, arrays = unpack(data, _STATE)
         values = cast(dict[str, Any], found)

@@ -1,7 +1,7 @@
 """The report of a scored time-lapse, as files: the page, the overview and the tables as CSV.
 
 Belongs here: what is forecast for the page, and the files. Not here: what the page says (`dry_mass.report`), the scores
-(`dry_mass`), crops of cells (`timelapse`). Heavy things are imported inside the functions.
+(`scoring`), crops of cells (`strips`). Heavy things are imported inside the functions.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def write_timelapse_report(
     """Write `report.html`, `windows.csv`, `cells.csv` and `overview.png`, each whole or not at all.
 
     name: the time-lapse, as in the column `Metadata_Timelapse`. series, windows, cells: DRY_MASS_SERIES and what
-    `dry_mass.score_series` made of it with this bundle. strips: crops by path, asked for one at a time; those of
+    `scoring.score_series` made of it with this bundle. strips: crops by path, asked for one at a time; those of
     `most_abnormal` are shown. pixel_um: of the time-lapse; where it is known a crop is 100 µm wide, and says so. model:
     further facts for the header.
     The page comes last, so that a folder with a new page has new tables beside it.

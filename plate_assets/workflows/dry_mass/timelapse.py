@@ -1,8 +1,7 @@
 """A phase time-lapse measured: frames, background, masks, tracks with their mass.
 
 Belongs here: the order of the steps, which setting wins over which file, what was measured before of a time-lapse that grows.
-Not
-here: any one step (`dry_mass`), reading files (`plates.timelapses`), strips of cells (`cell_strips`), the series along a path.
+Not here: any one step (`dry_mass`), reading files (`plates.timelapses`), strips of cells (`strips`), the series along a path.
 
 A time-lapse that is running grows at its end. What was measured of its frames is kept, and the pixels are not copied: each
 frame's fingerprint tells when one was changed afterwards, wherever it is read again.
@@ -108,7 +107,7 @@ def measure_timelapse(
 
 
 def open_timelapse(path: UPath | Path, settings: TimelapseSettings) -> "Timelapse":
-    """The frames of a folder or file; no pixel is read. Raises FrameError (`plates.timelapses.frames.open_timelapse`)."""
+    """The frames of a folder or file; no pixel is read. Raises FrameError (`plates.timelapses.opening.open_timelapse`)."""
     from plate_assets.plates.timelapses.opening import open_timelapse
 
     return open_timelapse(path, settings.interval_min, settings.channel, settings.pattern)

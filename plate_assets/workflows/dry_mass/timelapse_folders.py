@@ -1,4 +1,4 @@
-"""A time-lapse's folder without Dagster: what lies in it, what is told of it, and tracks that were made elsewhere.
+"""A time-lapse's folder without Dagster: what lies in it, its settings, and tracks that were made elsewhere.
 
 Belongs here: from a folder to a table of its files, to the settings in force, to CELL_TRACKS where it holds tables. Not
 here: roles of files (`plates.timelapses.folder`), measuring frames (`timelapse`), columns of tables (`dry_mass`).
@@ -13,7 +13,7 @@ from upath import UPath
 from plate_assets.dry_mass.tables import TIMELAPSE_FILES
 from plate_assets.plates.layout import Well
 from plate_assets.plates.listing import Listing, as_upath, list_folder
-from plate_assets.plates.timelapses.folder import TRACKS, TimelapseError, TimelapseFiles, sort_files, told_of
+from plate_assets.plates.timelapses.folder import TRACKS, TimelapseError, TimelapseFiles, parse_settings, sort_files
 from plate_assets.workflows.dry_mass.timelapse import TimelapseSettings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from plate_assets.dry_mass.trackmate import TrackMateOptions
 
 _NUMBER, _WHOLE, _TEXT = (float, int), (int,), (str,)
-TOLD_NAMES: dict[str, tuple[type, ...]] = {
+SETTING_TYPES: dict[str, tuple[type, ...]] = {
     "unit": _TEXT, "factor": _NUMBER, "pixel_um": _NUMBER, "wavelength_nm": _NUMBER, "alpha_um3_per_pg": _NUMBER,
     "n_medium": _NUMBER, "interval_min": _NUMBER, "background": _TEXT, "integrate": _TEXT, "identities": _TEXT,
     "pattern": _TEXT, "channel": _WHOLE, "well": _TEXT,
@@ -77,13 +77,14 @@ def look_into(folder: UPath, defaults: TimelapseSettings | None = None, name: st
     """
     listing = list_folder(as_upath(folder))
     files = sort_files(listing)
-    told: dict[str, Any] = {}
-    if files.told:
-        told = told_of(listing.path_of(files.told).read_bytes(), str(listing.path_of(files.told)), TOLD_NAMES)
-    well = Well.parse(told.pop("well")).name if "well" in told else None
+    written: dict[str, Any] = {}
+    if files.settings_file:
+        place = listing.path_of(files.settings_file)
+        written = parse_settings(place.read_bytes(), str(place), SETTING_TYPES)
+    well = Well.parse(written.pop("well")).name if "well" in written else None
     ours = {field.name for field in fields(TimelapseSettings)}
-    settings = replace(defaults or TimelapseSettings(), **{key: value for key, value in told.items() if key in ours})
-    rest = {"channel" if key == "intensity_channel" else key: value for key, value in told.items() if key not in ours}
+    settings = replace(defaults or TimelapseSettings(), **{key: value for key, value in written.items() if key in ours})
+    rest = {"channel" if key == "intensity_channel" else key: value for key, value in written.items() if key not in ours}
     return TimelapseFolder(name or listing.root.name, listing, files, settings, well, rest)
 
 

@@ -1,7 +1,7 @@
 """How evenly each channel of an acquisition is lit: profiles, the light before and after them, and which one is used.
 
 Belongs here: which images an estimate takes, the table, the choice by setting. Not here: the arithmetic
-(`plates.illumination`), drawing (`plates.figures`).
+(`plates.illumination`), drawing (`plates.illumination_figure`).
 """
 
 from typing import Literal

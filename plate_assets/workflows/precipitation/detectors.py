@@ -4,7 +4,6 @@ Belongs here: what the training needs from files. Not here: the training itself 
 becomes of the detector (`registration`, `tile_folders`).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from plate_assets.learning.rows import Rows
+from plate_assets.progress import Progress
 from plate_assets.storage.arrays import IN_MEMORY_BYTES
 from plate_assets.storage.models import bundle_version, is_bundle, read_bundle
 
@@ -28,7 +28,7 @@ def train_detector(
     *,
     weights: str | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> "TrainedDetector":
     """Train FCDD on the tiles (N, h, w[, 3]) that the table speaks of: `index` into them, `anomalous`, `split`.
 

@@ -4,7 +4,7 @@ import pytest
 from upath import UPath
 
 from plate_assets.plates.listing import Entry, Listing
-from plate_assets.plates.timelapses.folder import TimelapseError, sort_files, told_of
+from plate_assets.plates.timelapses.folder import TimelapseError, parse_settings, sort_files
 
 
 def listed(*paths: str) -> Listing:
@@ -49,8 +49,8 @@ def test_a_folder_that_can_be_read_in_two_ways_says_what_to_do(paths, said):
 ALLOWED = {"unit": (str,), "interval_min": (float, int), "channel": (int,)}
 
 
-def test_what_is_told_is_taken_as_it_is():
-    assert told_of(b'{"unit": "nm", "interval_min": 6}', "timelapse.json", ALLOWED) == {"unit": "nm", "interval_min": 6}
+def test_settings_are_taken_as_they_are_written():
+    assert parse_settings(b'{"unit": "nm", "interval_min": 6}', "timelapse.json", ALLOWED) == {"unit": "nm", "interval_min": 6}
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_what_is_told_is_taken_as_it_is():
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_with_the_file(content, said):
     with pytest.raises(TimelapseError, match=f"F1/timelapse.json.*{said}"):
-        told_of(content, "F1/timelapse.json", ALLOWED)
+        parse_settings(content, "F1/timelapse.json", ALLOWED)

@@ -11,7 +11,7 @@ import tifffile
 from plate_assets.plates.timelapses.opening import open_timelapse
 from plate_assets.plates.timelapses.outline_files import LabelImages, RoiArchive, open_outlines
 from plate_assets.plates.timelapses.outlines import OutlineError
-from plate_assets.plates.timelapses.series import source_files
+from plate_assets.plates.timelapses.source_files import source_files
 
 
 def roi_archive(path, shape, frames):

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from plate_assets.plates.fields import View, map_fields
-from plate_assets.plates.light_figure import illumination_figure
+from plate_assets.plates.illumination_figure import illumination_figure
 from plate_assets.plates.readers import open_acquisition
 from plate_assets.workflows.intake.illumination import NoProfile, lit_fields, measure_illumination, profile_of
 

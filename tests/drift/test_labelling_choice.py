@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plate_assets.drift.batch import spread_choice
+from plate_assets.drift.labelling_choice import spread_choice
 
 
 def made(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

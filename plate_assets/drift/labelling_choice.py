@@ -1,6 +1,6 @@
 """Which tiles a person should label after an alarm: the most novel ones, spread over wells and over what they look like.
 
-Belongs here: the choice. Not here: how novel a tile is (`outliers`, `moved`), alarms (`lines`), what the labels do.
+Belongs here: the choice. Not here: how novel a tile is (`outliers`, `witness`), alarms (`lines`), what the labels do.
 """
 
 import numpy as np
