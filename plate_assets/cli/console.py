@@ -69,14 +69,14 @@ class Console:
 def console_beside(log: Path) -> Iterator[Console]:
     """A console for what is said; what anything else prints meanwhile goes to the log.
 
-    An error ends the command: its traceback goes to the log, its message and the log's place to the person.
+    An error, or Ctrl-C, ends the command: the traceback goes to the log, the message and the log's place to the person.
     """
     with log.open("a", buffering=1, encoding="utf-8") as file:
         console = Console(file)
         with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             try:
                 yield console
-            except Exception as error:
+            except BaseException as error:  # Dagster makes its own of Ctrl-C
                 traceback.print_exc(file=file)
                 console.fail(f"plate-assets: {type(error).__name__}: {error}\nAll that happened is in {log}")
                 raise typer.Exit(1) from None

@@ -30,9 +30,11 @@ def demo(
     background: Annotated[Path | None, typer.Option(help="Folder of real images that serve as cells.")] = None,
 ) -> None:
     """From nothing to a scored plate: simulate, run the nightly job through Dagster, train, label, promote, score, report."""
+    from plate_assets.learning.arithmetic import share_one_heap
     from plate_assets.orchestration.demo import prepare_home, run_demo
     from plate_assets.settings import Settings
 
+    share_one_heap()
     with mendable():
         settings = Settings()
         prepare_home(settings)

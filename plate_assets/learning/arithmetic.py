@@ -9,7 +9,7 @@ import os
 import platform
 from typing import Literal
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names of mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # names of mallopt(3)
 _NEVER_TRIM = 2**31 - 1
 
 
@@ -24,11 +24,24 @@ def prepare_arithmetic(threads: int = 0) -> int:
 
     threads = threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if libc := _glibc():
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM)
     return threads
+
+
+def share_one_heap() -> None:
+    """Let all threads of the process allocate from one heap; to be called before there are threads.
+
+    By default glibc gives each thread a heap of its own, and what was freed in one the others cannot have: a process that
+    scored plate after plate, with threads that decode, held 20 MB more after each. Elsewhere than on glibc nothing is set.
+    """
+    if libc := _glibc():
+        libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def multiplies_bfloat16() -> bool:

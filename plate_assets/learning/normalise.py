@@ -10,7 +10,7 @@ DARK = 0.02  # share of full scale below which a relative contrast would divide 
 
 def relative_contrast(batch: torch.Tensor) -> torch.Tensor:
     """Each image of (n, c, h, w) over its own mean, minus one: exposure and lamp drop out."""
-    return batch / batch.mean((1, 2, 3), keepdim=True).clamp_min(DARK) - 1
+    return (batch / batch.mean((1, 2, 3), keepdim=True).clamp_min(DARK)).sub_(1)
 
 
 def normalise(batch: torch.Tensor, how: str, mean: float, std: float) -> torch.Tensor:
@@ -20,8 +20,8 @@ def normalise(batch: torch.Tensor, how: str, mean: float, std: float) -> torch.T
     standard deviation 1: contrast drops out too. dataset: minus `mean`, over `std`, both of the training tiles.
     """
     if how == "dataset":
-        return (batch - mean) / std
+        return (batch - mean).div_(std)
     if how == "relative":
-        return relative_contrast(batch) / std
+        return relative_contrast(batch).div_(std)
     centre = batch.mean((1, 2, 3), keepdim=True)
     return (batch - centre) / batch.std((1, 2, 3), keepdim=True).clamp_min(1e-4)

@@ -99,10 +99,11 @@ def intensities(tiles: np.ndarray, channels: int) -> np.ndarray:
         raise ValueError(
             f"tiles of shape {tiles.shape} and type {tiles.dtype}: (n, t, t) or (n, t, t, 3) of uint8 or uint16 are needed"
         )
-    shares = tiles.astype(np.float32) / np.iinfo(tiles.dtype).max
+    shares = tiles.astype(np.float32)
+    shares /= np.iinfo(tiles.dtype).max
     if tiles.ndim == 4:
         return (shares @ _LUMINANCE)[:, None] if channels == 1 else np.moveaxis(shares, -1, 1)
-    return np.repeat(shares[:, None], channels, axis=1)
+    return shares[:, None] if channels == 1 else np.repeat(shares[:, None], channels, axis=1)
 
 
 def network_input(tiles: np.ndarray, architecture: dict[str, Any]) -> Tensor:
@@ -112,7 +113,7 @@ def network_input(tiles: np.ndarray, architecture: dict[str, Any]) -> Tensor:
     if images.shape[-1] != side or images.shape[-2] != side:
         shrinks = images.shape[-1] > side
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=shrinks)
-    return relative_contrast(images) / architecture["std"]
+    return relative_contrast(images).div_(architecture["std"])
 
 
 @dataclass(frozen=True)
