@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from plate_assets.cli.shell import Author, app, me, mendable, progress
+from plate_assets.cli.shell import Author, app, me, mendable, options_of, progress
+from plate_assets.dry_mass.model import FORECASTER, ForecasterConfig
 
 dry_mass = typer.Typer(no_args_is_help=True, help="Dry mass of cells over time, without Dagster.")
 app.add_typer(dry_mass, name="dry-mass", rich_help_panel="Dry mass")
@@ -37,14 +38,11 @@ def measure(
 
 
 @dry_mass.command()
+@options_of(ForecasterConfig(), "features", "parity", "epochs", "seconds", "seed")
 def train(
     tables: Annotated[list[Path], typer.Argument(help="Tables or folders of tracks; each is a time-lapse of its own.")],
     out: Annotated[Path, typer.Option(help="Folder for the model bundle.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 60,
-    seconds: Annotated[float, typer.Option(min=1, help="Time budget of the training.")] = 3_600.0,
-    features: Annotated[str, typer.Option(help="Of dry_mass, area, thickness, speed; separated by commas.")] = "dry_mass",
-    parity: Annotated[bool, typer.Option("--parity", help="The paper's own split and normalisation, which leak.")] = False,
-    seed: int = 0,
+    config: ForecasterConfig,
     interval_min: Interval = None,
 ) -> None:
     """Train a forecaster on tables of tracks, split by lineage."""
@@ -54,10 +52,7 @@ def train(
 
     with mendable():
         prepare_arithmetic(Settings().threads)
-        done = train_from_tables(
-            tables, out, features=features.split(","), epochs=epochs, seconds=seconds, parity=parity, seed=seed,
-            interval_min=interval_min, progress=progress("epochs"),
-        )  # fmt: skip
+        done = train_from_tables(tables, out, config, interval_min=interval_min, progress=progress("epochs"))
     typer.echo(done)
 
 
@@ -69,7 +64,6 @@ def score(
     interval_min: Interval = None,
 ) -> None:
     """Score a table of tracks: abnormal windows and cells, with the same numbers as the platform."""
-    from plate_assets.dry_mass.model import FORECASTER
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registries_of
     from plate_assets.settings import Settings

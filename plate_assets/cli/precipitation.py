@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from plate_assets.cli.shell import Author, ModelOption, TimepointOption, app, me, mendable, progress
+from plate_assets.cli.shell import Author, ModelOption, TimepointOption, app, me, mendable, options_of, progress
+from plate_assets.precipitation.model import DETECTOR, FROM_A_FOLDER, DetectorConfig
 
 PANEL = "Precipitation"
 
@@ -28,7 +29,6 @@ def score(
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registries_of
     from plate_assets.orchestration.workflow_options import call_settings, read_options, view_of
-    from plate_assets.precipitation.model import DETECTOR
     from plate_assets.settings import Settings
     from plate_assets.workflows.precipitation.report import write_report
     from plate_assets.workflows.precipitation.score import score_folder
@@ -102,15 +102,9 @@ def expert_labels(table: Path, author: Author = "") -> None:
 
 
 @app.command("train-detector", rich_help_panel=PANEL)
+@options_of(FROM_A_FOLDER, "backbone", "epochs", "seconds", "seed")
 def train_detector(
-    folder: Path,
-    out: Annotated[Path, typer.Option(help="Folder for the model bundle.")],
-    backbone: Annotated[
-        str, typer.Option(help="cnn27, vgg16, resnet101, inceptionv3, inceptionresnetv2 or xception.")
-    ] = "cnn27",
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Time budget of the training.")] = None,
-    seed: int = 0,
+    folder: Path, out: Annotated[Path, typer.Option(help="Folder for the model bundle.")], config: DetectorConfig
 ) -> None:
     """Train a detector from a folder with normal/ and anomalous/ pictures, split by picture."""
     from plate_assets.learning.arithmetic import prepare_arithmetic
@@ -120,10 +114,7 @@ def train_detector(
     settings = Settings()
     with mendable():
         prepare_arithmetic(settings.threads)
-        result = train_from_folder(
-            folder, out, backbone=backbone, epochs=epochs, seconds=seconds, seed=seed, weights=settings.weights or None,
-            progress=progress("epochs"),
-        )  # fmt: skip
+        result = train_from_folder(folder, out, config, weights=settings.weights or None, progress=progress("epochs"))
     typer.echo(result.summary())
 
 
@@ -132,7 +123,6 @@ def score_tiles(folder: Path, model: Annotated[str, typer.Option(help="Model bun
     """Score a folder of pictures with a model: a CSV with path and score."""
     from plate_assets.learning.arithmetic import prepare_arithmetic
     from plate_assets.orchestration.resources import registries_of
-    from plate_assets.precipitation.model import DETECTOR
     from plate_assets.settings import Settings
     from plate_assets.workflows.precipitation.tile_folders import score_folder_of_tiles
 

@@ -4,16 +4,20 @@ Belongs here: arguments that several commands have, and what is printed the same
 """
 
 import contextlib
+import functools
 import getpass
+import inspect
 import os
 import sys
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Annotated, Any, get_origin
 
 import typer
 
 from plate_assets import __version__
 from plate_assets.cli.console import bar
+from plate_assets.learning.parameters import Parameter, parameters_of
 from plate_assets.progress import Progress
 
 app = typer.Typer(
@@ -33,6 +37,43 @@ TimepointOption = Annotated[str | None, typer.Option("--timepoint", help="Which 
 def me() -> str:
     """Who decides where `--author` does not say."""
     return os.environ.get("PLATE_ASSETS_AUTHOR") or getpass.getuser()
+
+
+def options_of(recipe: Any, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options for some parameters of a training's configuration; it gets the whole one as `config`.
+
+    recipe: the configuration whose values hold where an option is not given. A tuple is written with commas.
+    """
+    parameters = [parameter for parameter in parameters_of(type(recipe)) if parameter.name in names]
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        own = [one for one in inspect.signature(command).parameters.values() if one.name != "config"]
+        options = [_option(parameter, getattr(recipe, parameter.name)) for parameter in parameters]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            chosen = {parameter.name: _as_configured(parameter, given.pop(parameter.name)) for parameter in parameters}
+            command(**given, config=replace(recipe, **chosen))
+
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
+        return run
+
+    return with_options
+
+
+def _option(parameter: Parameter, default: Any) -> inspect.Parameter:
+    several = get_origin(parameter.type) is tuple
+    flag = (f"--{parameter.name.replace('_', '-')}",) if parameter.type is bool else ()
+    option = typer.Option(*flag, help=parameter.meaning + ("; separated by commas" if several else ""))
+    return inspect.Parameter(
+        parameter.name, inspect.Parameter.KEYWORD_ONLY, default=",".join(default) if several else default,
+        annotation=Annotated[str if several else parameter.type, option],
+    )  # fmt: skip
+
+
+def _as_configured(parameter: Parameter, given: Any) -> Any:
+    return tuple(given.split(",")) if get_origin(parameter.type) is tuple else given
 
 
 @contextlib.contextmanager

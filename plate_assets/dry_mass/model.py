@@ -7,8 +7,14 @@ Belongs here: declarations that the whole house may read, light ones. Not here: 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from plate_assets.dry_mass.windows import INPUT_POINTS, SHARES, TARGET_POINTS, Feature, Smoothing
 from plate_assets.storage.model_kind import ModelKind, Tensor
+
+INPUT_POINTS, TARGET_POINTS = 120, 60  # of a window: 20 h that are seen and 10 h that are forecast
+SHARES = (0.8, 0.1, 0.1)
+
+Feature = Literal["dry_mass", "area", "thickness", "speed"]
+Smoothing = Literal["centred_7", "trailing_6"]
+ThresholdRule = Literal["mean_2std", "quantile_0.975", "quantile_0.95"]
 
 FORECASTER = ModelKind(
     science="dry_mass",
@@ -20,8 +26,6 @@ FORECASTER = ModelKind(
     gives=Tensor(None, "float64", (-1, TARGET_POINTS)),
     reviewed=("features", "unit"),
 )
-
-ThresholdRule = Literal["mean_2std", "quantile_0.975", "quantile_0.95"]
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,18 @@ is made (`series`), the network (`forecaster`), what an error means (`anomalies`
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from plate_assets.dry_mass.model import INPUT_POINTS, SHARES, TARGET_POINTS, Feature, Smoothing
 from plate_assets.dry_mass.tables import DRY_MASS_SERIES
 from plate_assets.learning.split import grouped_split
 
 INTERVAL_H = 1 / 6
-INPUT_POINTS, TARGET_POINTS = 120, 60  # 20 h and 10 h
 WINDOW_POINTS = INPUT_POINTS + TARGET_POINTS
 SPLITS = ("train", "validation", "test")
-SHARES = (0.8, 0.1, 0.1)
 
-Feature = Literal["dry_mass", "area", "thickness", "speed"]
-Smoothing = Literal["centred_7", "trailing_6"]
 FEATURES: dict[str, pl.Expr] = {
     "dry_mass": pl.col("dry_mass"),
     "area": pl.col("area_um2"),

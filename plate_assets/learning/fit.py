@@ -39,6 +39,10 @@ class FitConfig:
     precision: Literal["float32", "bfloat16"] = field(default_factory=quick_precision)
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"{self.epochs} epochs teach nothing: one or more are needed")
+
 
 @dataclass
 class Fitted:

@@ -57,6 +57,16 @@ class DetectorConfig:
     average: Annotated[float, "Share of the past in a running average of the weights, which is then kept; 0: none"] = 0.0
 
 
+# Of a folder of pictures that are shown whole. Pictures from anywhere share no exposure: each is taken to mean 0 and standard
+# deviation 1. No row becomes a column: a picture that is not square would be shown stretched the wrong way. Dozens of anomalous
+# pictures teach little, and an anomaly is small: synthetic ones whose places are known are added, and the largest value of a
+# map counts, as the mean over the picture's mirror images: one peak of noise weighs less.
+FROM_A_FOLDER = DetectorConfig(
+    epochs=24, seconds=240.0, batch=8, anomalous_share=0.375, synthetic_share=0.25, symmetry="rectangle", stretch=0.1,
+    reduction="max", loss_reduction="topk", views="mirrored", average=0.99, normalisation="tile", um_per_px=None,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class EmbeddingConfig:
     """How the embedding is trained; the defaults are the paper's, but for the seed and how often the state is kept."""

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from upath import UPath
 
+from plate_assets.dry_mass.model import ForecasterConfig
 from plate_assets.dry_mass.tables import CELL_TRACKS
 from plate_assets.plates.acquisition import check_acquisition_id
 from plate_assets.plates.listing import Entry, Listing, as_upath
@@ -96,12 +97,8 @@ def measure_folder(
 def train_from_tables(
     tables: Sequence[Path],
     out: Path,
+    config: ForecasterConfig,
     *,
-    features: Sequence[str] = ("dry_mass",),
-    epochs: int = 60,
-    seconds: float = 3_600.0,
-    parity: bool = False,
-    seed: int = 0,
     interval_min: float | None = None,
     progress: Progress | None = None,
 ) -> str:
@@ -109,13 +106,10 @@ def train_from_tables(
 
     Two tables of one name are two time-lapses only where their folders tell them apart: the second gets its folder's name too.
     """
-    from plate_assets.dry_mass.model import ForecasterConfig
     from plate_assets.dry_mass.windows import FEATURES
 
-    if unknown := [name for name in features if name not in FEATURES]:
+    if unknown := [name for name in config.features if name not in FEATURES]:
         raise ValueError(f"{unknown[0]!r} is no feature: choose of {', '.join(FEATURES)}")
-    chosen: Any = tuple(features)
-    config = ForecasterConfig(features=chosen, epochs=epochs, seconds=seconds, parity=parity, seed=seed)
     names: set[str] = set()
     series = []
     for place in tables:

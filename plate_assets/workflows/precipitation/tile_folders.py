@@ -3,7 +3,7 @@
 Belongs here: pictures as files, resized whole. Not here: plates and their geometry (`patches`), training itself (`detectors`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from upath import UPath
 
+from plate_assets.precipitation.model import FROM_A_FOLDER, DetectorConfig
 from plate_assets.progress import Progress
 from plate_assets.storage.models import ModelBundle, bundle_version, write_bundle
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 SHARES = {"train": 0.6, "calibration": 0.15, "test": 0.25}
-EPOCHS, SECONDS = 24, 240.0
 LAST_RATE = 0.03  # share of the learning rate that the last epoch has
 INPUT_PX = {"cnn27": 128}  # its map has a value for each 8 px: enough for a picture shown whole, in a third of the time
 THUMBNAIL_PX, NEARLY_THE_SAME = 24, 0.95  # correlation of two thumbnails
@@ -51,35 +51,25 @@ def _said(value: object) -> str:
 def train_from_folder(
     folder: Path,
     out: Path,
+    config: DetectorConfig = FROM_A_FOLDER,
     *,
-    backbone: str = "cnn27",
-    epochs: int | None = None,
-    seconds: float | None = None,
-    seed: int = 0,
     weights: str | None = None,
     progress: Progress | None = None,
 ) -> FolderModel:
     """Train on the pictures in `normal/` and `anomalous/`, resized whole; writes the model and, beside it, its split as CSV.
 
-    The split is by picture and drawn with the seed; pictures that show nearly the same go to the same side. Each picture is
-    taken to mean 0 and standard deviation 1: pictures from anywhere share no exposure. No row becomes a column, as a picture
-    that is not square would be shown stretched the wrong way. Dozens of anomalous pictures teach little, and in a picture
-    shown whole an anomaly is small: synthetic ones whose places are known are added, and the largest value of a map counts, as
-    the mean over the picture's mirror images: one peak of noise weighs less.
+    The split is by picture and drawn with the seed; pictures that show nearly the same go to the same side. An epoch shows each
+    picture, the learning rate falls to the end, and no epoch is left out: few pictures judge.
     """
     from plate_assets.learning.catalogue import backbone_named
-    from plate_assets.precipitation.model import DetectorConfig
     from plate_assets.workflows.precipitation.detectors import train_detector
 
-    side = INPUT_PX.get(backbone) or backbone_named(backbone).input_px
-    table = split_pictures(folder, seed)
+    side = INPUT_PX.get(config.backbone) or backbone_named(config.backbone).input_px
+    table = split_pictures(folder, config.seed)
     pixels = np.stack([picture(folder / path, side) for path in table["path"]])
-    epochs = epochs or EPOCHS
-    config = DetectorConfig(
-        backbone=backbone, epochs=epochs, seconds=seconds or SECONDS, tiles_per_epoch=max(256, table.height), batch=8,
-        anomalous_share=0.375, synthetic_share=0.25, symmetry="rectangle", stretch=0.1, reduction="max", loss_reduction="topk",
-        views="mirrored", decay=LAST_RATE ** (1 / epochs), patience=epochs, average=0.99, seed=seed,
-        normalisation="tile", input_px=side, um_per_px=None,
+    config = replace(
+        config, tiles_per_epoch=max(256, table.height), decay=LAST_RATE ** (1 / config.epochs), patience=config.epochs,
+        input_px=side,
     )  # fmt: skip
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     trained = train_detector(pixels, table, config, weights=weights, checkpoint=checkpoint, progress=progress)

@@ -1,10 +1,13 @@
 """Detectors from folders of pictures: split by scene, trained, scored, and refused with the reason."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
+from plate_assets.precipitation.model import FROM_A_FOLDER
 from plate_assets.storage.models import read_bundle
 from plate_assets.workflows.precipitation.tile_folders import (
     TileFolderError,
@@ -53,7 +56,7 @@ def test_what_correlates_through_a_third_is_one_scene():
 
 
 def test_a_detector_from_a_folder_tells_grains_from_none_and_scores_files_in_order(pictures, tmp_path):
-    made = train_from_folder(pictures, tmp_path / "model", epochs=1, seed=0)
+    made = train_from_folder(pictures, tmp_path / "model", replace(FROM_A_FOLDER, epochs=1))
     assert made.trained.metrics["AUC test"] > 0.8
     assert {"AUC baseline test", "epochs", "training seconds"} <= set(made.trained.metrics)
     assert pl.read_csv(made.split).columns == ["path", "anomalous", "group", "split"]

@@ -173,7 +173,7 @@ class DetectorRun(dg.Config):
 
     start: Literal["weights", "embedding_model"] = Field(
         default="weights",
-        description="What the trunk starts from: PLATE_ASSETS_WEIGHTS (random, where unset), or our embedding",
+        description="What the trunk starts from: PLATE_ASSETS_WEIGHTS, random where unset; or our embedding",
     )
     reference: list[str] = Field(default=[], description="Acquisitions of clean plates; none: all that an expert judged")
 
