@@ -109,7 +109,8 @@ class Signs:
     @classmethod
     def none(cls, paths: int) -> "Signs":
         """Nothing found on so many paths."""
-        return cls(*([[] for _ in range(paths)] for _ in range(3)), np.zeros(paths), [""] * paths)
+        faults, biology, remarks = ([[] for _ in range(paths)] for _ in range(3))
+        return cls(faults, biology, remarks, np.zeros(paths), [""] * paths)
 
     def first(self) -> np.ndarray:
         """(paths,) hour of the first fault or sign of biology, NaN where there is none."""
@@ -145,7 +146,7 @@ class _Looked:
         for path, (begin, end) in enumerate(pairwise(self.series.offsets.tolist())):
             if end > begin:
                 point = begin + int(known[begin:end].argmax())
-                self.weigh(path, known[point], words, *(of_points[point] for of_points in every))
+                self.weigh(path, float(known[point]), words, *(of_points[point] for of_points in every))
 
     def weigh(self, path: int, margin: float, words: str, *values: object) -> None:
         """Keep a path's measure where it lies farther beyond its limit than all before."""
