@@ -7,6 +7,7 @@ from selenium.webdriver.common.by import By
 
 from plate_assets.pages.morning import Arrival, Failure, MorningInputs, Refused, Stale, Waiting, render_morning
 from plate_assets.workflows.precipitation.morning import CalledCondition, Visit, called_section
+from tests.browser.phone import assert_fits_a_phone
 
 pytestmark = pytest.mark.browser
 
@@ -27,13 +28,7 @@ def test_the_page_reads_on_a_phone_without_sideways_scroll(open_page):
     )  # fmt: skip
     browser = open_page(page)
     assert browser.find_element(By.CSS_SELECTOR, "h1").text == "Last night"
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    )
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits_a_phone(browser)
 
 
 def test_a_click_on_a_column_sorts_the_called_conditions(open_page):

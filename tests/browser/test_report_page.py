@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from plate_assets.precipitation.report import render_report
+from tests.browser.phone import assert_fits_a_phone
 from tests.made_plates import made_plate
 
 pytestmark = pytest.mark.browser
@@ -124,13 +125,7 @@ def test_a_link_to_a_well_opens_it_and_a_phone_needs_no_sideways_scroll(open_pag
     browser = open_page(render_report(made_plate(96)), fragment="#C05")
     assert browser.find_element(By.ID, "panel-title").text == "Well C05"
     browser.find_element(By.ID, "panel-close").click()
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    )
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits_a_phone(browser)
 
 
 def test_a_link_to_a_condition_opens_its_first_well(open_page):

@@ -6,6 +6,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from plate_assets.dry_mass.report import render_report
+from tests.browser.phone import assert_fits_a_phone
 from tests.dry_mass.made_timelapses import made_inputs, strip_of, verdicts
 
 pytestmark = pytest.mark.browser
@@ -126,10 +127,4 @@ def test_a_timelapse_without_scored_cells_opens_without_a_fault(open_page, short
 def test_a_link_to_a_cell_opens_it_and_a_phone_needs_no_sideways_scroll(open_page):
     browser = open_page(render_report(made_inputs(8, 2, short=2, strips={1: strip_of()})), fragment="#cell-1")
     assert title(browser) == "Cell 1"
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    )
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits_a_phone(browser)
