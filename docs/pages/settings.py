@@ -41,7 +41,10 @@ def _rows(name: str, field: FieldInfo) -> list[list[str]]:
     values, meaning = _values(field.annotation), field.description or ""
     if name == "models":
         kinds = model_kinds().values()
-        return [[f"`{PREFIX}{kind.setting.upper()}`", f"`{kind.champion}`", f"{meaning}: the {kind.noun}"] for kind in kinds]
+        return [
+            [f"`{PREFIX}{kind.setting.upper()}`", f"`{kind.champion}`", f"{kind.noun.capitalize()} that judges what arrives"]
+            for kind in kinds
+        ]
     return [[f"`{variable(name)}`", _default(field), meaning + (f" ({', '.join(values)})" if values else "")]]
 
 
