@@ -7,7 +7,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from docs.pages.markdown import table
-from plate_assets.settings import Settings, variable
+from plate_assets.orchestration.sciences import model_kinds
+from plate_assets.settings import PREFIX, Settings, variable
 
 HEAD = """# The settings
 
@@ -32,14 +33,22 @@ def _values(annotation: object) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    return "" if value in (None, "", {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "" if value in (None, "") else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _rows(name: str, field: FieldInfo) -> list[list[str]]:
+    """The variable of a setting; one for each science where the setting holds what each of them has."""
+    values, meaning = _values(field.annotation), field.description or ""
+    if name == "models":
+        kinds = model_kinds().values()
+        return [
+            [f"`{PREFIX}{kind.setting.upper()}`", f"`{kind.champion}`", f"{kind.noun.capitalize()} that judges what arrives"]
+            for kind in kinds
+        ]
+    return [[f"`{variable(name)}`", _default(field), meaning + (f" ({', '.join(values)})" if values else "")]]
 
 
 def page() -> str:
-    """The whole page: one row for each setting."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        values = _values(field.annotation)
-        meaning = (field.description or "") + (f" ({', '.join(values)})" if values else "")
-        rows.append([f"`{variable(name)}`", _default(field), meaning])
+    """The whole page: one row for each variable."""
+    rows = [row for name, field in Settings.model_fields.items() for row in _rows(name, field)]
     return f"{HEAD}\n{table(['variable', 'default', 'meaning'], rows)}\n"
