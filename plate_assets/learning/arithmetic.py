@@ -40,6 +40,15 @@ def share_one_heap() -> None:
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
+def give_back_freed() -> None:
+    """Give the kernel what is freed: between pieces of work that allocate in other sizes, which would find it in pieces.
+
+    Elsewhere than on glibc nothing is done.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
 def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from plate_assets.learning.arithmetic import quick_precision
+from plate_assets.learning.arithmetic import give_back_freed, quick_precision
 from plate_assets.learning.checkpoint import load_checkpoint, optimiser_tensors, restore_optimiser, save_checkpoint
 from plate_assets.progress import Progress
 
@@ -154,6 +154,7 @@ def _epoch(
     precision: str,
     stepped: Callable[[float], None],
 ) -> None:
+    give_back_freed()  # by the validation before
     train_mode(model)
     for number, batch in enumerate(batches):
         optimiser.zero_grad(set_to_none=True)
@@ -166,6 +167,7 @@ def _epoch(
         value.backward()
         optimiser.step()
         stepped(float(value.detach()))
+    give_back_freed()
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import polars as pl
 from upath import UPath
 
 from plate_assets.dry_mass.model import FORECASTER
+from plate_assets.learning.arithmetic import give_back_freed
 from plate_assets.orchestration.decision_events import tell_dagster
 from plate_assets.orchestration.metadata import progress_in
 from plate_assets.orchestration.night import Work
@@ -288,6 +289,7 @@ class Player:
         )  # fmt: skip
         skipped = [event.step_key for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_SKIPPED]
         assert result.success and not skipped, skipped
+        give_back_freed()  # a run of the platform ends with its process
 
     def _heard(self, about: str) -> Callable[[dg.EventLogEntry], None]:
         """Shows what the log of a run says of how far a step is, and names a step that fails."""
