@@ -52,9 +52,11 @@ def main(home: Path) -> None:
         lab.run_plain("train_brightness")
         assert "champion: limit" in {finding.what for finding in examine(lab.settings) if not finding.ok}
         command(home, "promote", "--kind", "brightness", "--reason", "the first", "--author", "ann")
-        moved = lab.tick("brightness_champion_moved")
-        assert asked(moved.run_requests) == dict.fromkeys(plates, ({"bright_wells"}, "not made yet"))
-        for request in moved.run_requests:
+        seen = lab.tick("brightness_champion_moved")
+        assert not seen.run_requests, "what nobody judged yet is the night's work"
+        requests = lab.night()
+        assert asked(requests) == dict.fromkeys(plates, ({"bright_wells"}, "not made yet")), asked(requests)
+        for request in requests:
             done = lab.try_run("plate_chain", request)
             assert done.success and all(check.passed for check in done.get_asset_check_evaluations())
         assert isinstance(lab.night(), dg.SkipReason)
@@ -66,14 +68,15 @@ def main(home: Path) -> None:
         assert asked(lab.night()) == {min(plates): ({"bright_wells"}, "exclusions changed")}
         lab.run_plain("train_brightness")
         command(home, "promote", "--kind", "brightness", "--reason", "the second", "--author", "ann")
-        stale = asked(lab.night())
-        assert "limit was models:/brightness-limit/1, is models:/brightness-limit/2" in stale[max(plates)][1], stale
+        moved = asked(lab.tick("brightness_champion_moved", seen.cursor).run_requests)
+        said = "limit was models:/brightness-limit/1, is models:/brightness-limit/2"
+        assert moved[max(plates)] == ({"bright_wells"}, said) and said in moved[min(plates)][1], moved
         print("staleness: a decision and another champion, each said")
 
         lab.run_plain("morning")
         page = (lab.storage.morning_page / "morning.html").read_text()
         assert "Bright wells" in page and "8 wells judged" in page
-        assert "limit was models:/brightness-limit/1, is models:/brightness-limit/2" in page
+        assert said in page
         print("morning page: its section, and why results are stale")
         assert "of full scale" in command(home, "brightness", str(home / "arrivals" / min(plates)))
         print("command: answered")
