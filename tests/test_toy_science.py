@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parent.parent
 TOY = ROOT / "tests" / "toy_science"
 LINE = '    Science("brightness"),\n'

@@ -6,6 +6,7 @@ assets of what arrives), the decision, which is pure (`plates.arrivals`, `plates
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -40,12 +41,12 @@ class Look:
 LookAtArrivals = Callable[[Platform, Subject, dg.SensorEvaluationContext], Look]
 
 
-def arrivals_sensor(subject: Subject, job: object, look_at: LookAtArrivals, settings: Settings) -> dg.SensorDefinition:
+def arrivals_sensor(subject: Subject, job: Any, look_at: LookAtArrivals, settings: Settings) -> dg.SensorDefinition:
     """Lets in what is new and complete; waits for what is still being copied; refuses new bytes under a known name."""
 
     @dg.sensor(
         name=f"{subject.name}_arrivals",
-        job=job,  # type: ignore[arg-type]
+        job=job,
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Lets in each {subject.words} that is new and complete.",

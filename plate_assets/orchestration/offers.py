@@ -7,7 +7,7 @@ Belongs here: the form of a declaration. Not here: any declaration (`assets`), w
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -48,7 +48,7 @@ class Offer:
     assets: tuple[ModuleType, ...] = ()
     chains: tuple[Chain, ...] = ()
     kinds: tuple[ModelKind, ...] = ()
-    jobs: tuple[dg.JobDefinition | object, ...] = ()
+    jobs: tuple[Any, ...] = ()
     checks: Callable[[Settings], Sequence[dg.AssetChecksDefinition]] = _no_checks
     questions: "Callable[[Settings], dict[str, Callable[[], Answer]]]" = _no_questions
     section: "Callable[[Night], Section | None]" = _no_section

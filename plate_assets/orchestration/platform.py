@@ -7,6 +7,7 @@ here: one science's declarations (`assets`), what is due (`requests`).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import dagster as dg
 
@@ -32,7 +33,7 @@ class Platform:
         known = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)]
         return cls(settings, storage, tuple(chains), AssetGraph.of(known))
 
-    def job(self, subject: Subject) -> object:
+    def job(self, subject: Subject) -> Any:
         """The job that makes all that is made of a subject; runs ask for the assets that they need."""
         return dg.define_asset_job(
             subject.job,

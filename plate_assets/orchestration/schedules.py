@@ -3,6 +3,8 @@
 Belongs here: when runs are requested. Not here: what is due (`requests`, `night`).
 """
 
+from typing import Any
+
 import dagster as dg
 
 from plate_assets.orchestration.chains import Subject
@@ -34,11 +36,11 @@ def night_schedule(subject: Subject, settings: Settings) -> dg.ScheduleDefinitio
     return night
 
 
-def morning_schedule(job: object, settings: Settings) -> dg.ScheduleDefinition:
+def morning_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
     """Writes the page that lists the night, and tells the webhook."""
     return dg.ScheduleDefinition(
         name="morning",
-        job=job,  # type: ignore[arg-type]
+        job=job,
         cron_schedule=settings.morning_schedule,
         execution_timezone=settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -3,6 +3,8 @@
 Belongs here: reading the registry and requesting runs. Not here: what is due (`requests`, `night`), what arrives (`arrivals`).
 """
 
+from typing import Any
+
 import dagster as dg
 
 from plate_assets.orchestration.chains import Chain
@@ -14,14 +16,14 @@ from plate_assets.orchestration.tags import version_tag
 from plate_assets.settings import Settings
 
 
-def champion_sensor(chain: Chain, job: object, settings: Settings) -> dg.SensorDefinition:
+def champion_sensor(chain: Chain, job: Any, settings: Settings) -> dg.SensorDefinition:
     """Asks for new results of what another version judged, once for each move of the champion of the chain's kind."""
     assert chain.kind is not None
     kind = chain.kind
 
     @dg.sensor(
         name=f"{kind.champion_asset}_moved",
-        job=job,  # type: ignore[arg-type]
+        job=job,
         minimum_interval_seconds=max(settings.sensor_seconds, 30),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Asks for new results of what another {kind.noun} judged, once for each move of the champion.",

@@ -6,7 +6,7 @@ Belongs here: the asset and its job, made from what the sciences offer. Not here
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from upath import UPath
@@ -24,7 +24,7 @@ class MorningConfig(dg.Config):
     hours: float = 24.0
 
 
-def make_morning_job(offers: Sequence[Offer]) -> object:
+def make_morning_job(offers: Sequence[Offer]) -> Any:
     """What is known of all plates together, and the page that lists the night."""
     made = [name for offer in offers for name in offer.made_each_morning]
     return dg.define_asset_job(
