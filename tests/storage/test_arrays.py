@@ -127,3 +127,15 @@ def test_memory_does_not_grow_with_the_number_of_blocks(tmp_path, rows):
     peak(4)  # imports
     small, large = peak(40), peak(160)
     assert large < small + 4e6 and large < 6 * arrays.SHARD_BYTES
+
+
+def test_rows_by_number_take_no_more_memory_than_they_have_and_a_shard(tmp_path, rows):
+    write_stack(tmp_path, blocks([12] * 40, shape=(240, 240)), rows, Provenance())
+    array, some = read_stack(tmp_path, rows).array, np.arange(0, 480, 3)
+    array[some[:2]]  # imports
+    tracemalloc.start()
+    pixels = array[some]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(pixels[:, 0, 0], some % 251)
+    assert peak < pixels.nbytes + 3 * arrays.SHARD_BYTES
