@@ -15,8 +15,8 @@ import pytest
 from typer.main import get_command
 
 from plate_assets.cli import app
-from plate_assets.orchestration.sciences import SCIENCES
-from plate_assets.settings import Settings
+from plate_assets.orchestration.sciences import SCIENCES, model_kinds
+from plate_assets.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -75,7 +75,7 @@ def test_every_page_from_the_code_is_compared(written):
 
 def test_every_setting_is_documented_with_its_meaning():
     page = (DOCS / "SETTINGS.md").read_text()
-    silent = [name for name, field in Settings.model_fields.items() if f"`PLATE_ASSETS_{name.upper()}`" not in page]
+    silent = [name for name, field in Settings.model_fields.items() if f"`{variable(name)}`" not in page]
     assert not silent and all(field.description for field in Settings.model_fields.values())
 
 
@@ -130,7 +130,8 @@ def test_a_page_tells_only_of_what_is_there(page):
     told = {f"plate-assets{words}" for words in re.findall(r"(?:`|^|bin/)plate-assets((?: [a-z][a-z-]*)+)", text, flags=re.M)}
     assert not set(re.findall(r"`make ([a-z-]+)", text)) - set(targets)
     assert not {words for words in told if not any(f"{words} ".startswith(f"{command} ") for command in known)}
-    variables = {f"PLATE_ASSETS_{name.upper()}" for name in Settings.model_fields} | PAST_THE_SETTINGS
+    variables = {variable(name) for name in Settings.model_fields} | PAST_THE_SETTINGS
+    variables |= {f"PLATE_ASSETS_{kind.setting.upper()}" for kind in model_kinds().values()}
     assert not set(re.findall(r"PLATE_ASSETS_[A-Z_]+[A-Z]", text)) - variables
 
 
