@@ -101,7 +101,7 @@ def test_the_command_gives_the_same_numbers_as_the_platform(lab, tmp_path):
     joined = written.join(stored, left_on=["track_id", "window_start_h"], right_on=["path_id", "window_start_h"])
     assert joined.height == stored.height and np.allclose(joined["mse"], joined["mse_right"], rtol=1e-5)
     cells = pl.read_csv(tmp_path / "out" / "cells.csv")
-    assert cells.columns == ["track_id", "score", "abnormal", "first_abnormal_h"]
+    assert cells.columns == ["track_id", "score", "abnormal", "first_abnormal_h", "margin"]
 
 
 def test_a_timelapse_that_grew_is_measured_again_and_only_its_new_windows_are_forecast(lab):
