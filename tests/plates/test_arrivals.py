@@ -347,41 +347,41 @@ def timelapse(root, name, *timepoints):
 
 
 def test_a_folder_with_several_visits_gives_an_acquisition_for_each(tmp_path):
-    timelapse(tmp_path, "time-lapse", 1, 2)
+    timelapse(tmp_path, "timelapse", 1, 2)
     sensor = Sensor(tmp_path)
     assert [started(sensor.look()[0]) for _ in range(4)] == [[], [], ["timelapse_t1", "timelapse_t2"], []]
     assert sensor.ledger.place_of("timelapse_t2") == "time-lapse//t2"
 
 
 def test_a_visit_that_comes_later_starts_alone_and_leaves_the_others_known(tmp_path):
-    timelapse(tmp_path, "time-lapse", 1)
+    timelapse(tmp_path, "timelapse", 1)
     sensor = Sensor(tmp_path)
     assert [started(sensor.look()[0]) for _ in range(4)] == [[], [], ["timelapse_t1"], []]
-    timelapse(tmp_path, "time-lapse", 2)
+    timelapse(tmp_path, "timelapse", 2)
     looks = [sensor.look()[0] for _ in range(4)]
     assert [started(look) for look in looks] == [[], [], ["timelapse_t2"], []]
-    timelapse(tmp_path, "time-lapse", 3)
+    timelapse(tmp_path, "timelapse", 3)
     looks += [sensor.look()[0] for _ in range(4)]
     assert [started(look) for look in looks[4:]] == [[], [], ["timelapse_t3"], []]
     assert not any(look.refuse or look.broken for look in looks)
 
 
 def test_a_visit_whose_images_change_is_refused_and_the_others_are_not(tmp_path):
-    timelapse(tmp_path, "time-lapse", 1, 2)
+    timelapse(tmp_path, "timelapse", 1, 2)
     sensor = Sensor(tmp_path)
     for _ in range(4):
         sensor.look()
-    tifffile.imwrite(tmp_path / "time-lapse" / "A02_t2.tif", PIXELS[:4])
+    tifffile.imwrite(tmp_path / "timelapse" / "A02_t2.tif", PIXELS[:4])
     assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["time-lapse//t2"]
 
 
 def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
-    timelapse(tmp_path, "time-lapse", 1)
+    timelapse(tmp_path, "timelapse", 1)
     sensor = Sensor(tmp_path)
     for _ in range(4):
         sensor.look()
-    tifffile.imwrite(tmp_path / "time-lapse" / "A01_t1.tif", PIXELS[:4])
-    timelapse(tmp_path, "time-lapse", 2)
+    tifffile.imwrite(tmp_path / "timelapse" / "A01_t1.tif", PIXELS[:4])
+    timelapse(tmp_path, "timelapse", 2)
     looks = [sensor.look()[0] for _ in range(4)]
     assert [judged.seen.place for judged in looks[0].refuse] == ["time-lapse//t1"]
     assert [started(look) for look in looks] == [[], [], ["timelapse_t2"], []]
@@ -389,7 +389,7 @@ def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
 
 def test_a_long_timelapse_is_read_over_several_looks_and_no_visit_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr("plate_assets.plates.arrivals_scan.VISITS_A_LOOK", 2)
-    timelapse(tmp_path, "time-lapse", *range(1, 6))
+    timelapse(tmp_path, "timelapse", *range(1, 6))
     sensor, got = Sensor(tmp_path), []
     for _ in range(12):
         got += started(sensor.look()[0])
