@@ -350,7 +350,7 @@ def test_a_folder_with_several_visits_gives_an_acquisition_for_each(tmp_path):
     timelapse(tmp_path, "timelapse", 1, 2)
     sensor = Sensor(tmp_path)
     assert [started(sensor.look()[0]) for _ in range(4)] == [[], [], ["timelapse_t1", "timelapse_t2"], []]
-    assert sensor.ledger.place_of("timelapse_t2") == "time-lapse//t2"
+    assert sensor.ledger.place_of("timelapse_t2") == "timelapse//t2"
 
 
 def test_a_visit_that_comes_later_starts_alone_and_leaves_the_others_known(tmp_path):
@@ -372,7 +372,7 @@ def test_a_visit_whose_images_change_is_refused_and_the_others_are_not(tmp_path)
     for _ in range(4):
         sensor.look()
     tifffile.imwrite(tmp_path / "timelapse" / "A02_t2.tif", PIXELS[:4])
-    assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["time-lapse//t2"]
+    assert [judged.seen.place for judged in sensor.look()[0].refuse] == ["timelapse//t2"]
 
 
 def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
@@ -383,7 +383,7 @@ def test_a_first_visit_that_changes_when_the_second_comes_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "timelapse" / "A01_t1.tif", PIXELS[:4])
     timelapse(tmp_path, "timelapse", 2)
     looks = [sensor.look()[0] for _ in range(4)]
-    assert [judged.seen.place for judged in looks[0].refuse] == ["time-lapse//t1"]
+    assert [judged.seen.place for judged in looks[0].refuse] == ["timelapse//t1"]
     assert [started(look) for look in looks] == [[], [], ["timelapse_t2"], []]
 
 
