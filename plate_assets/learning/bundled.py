@@ -4,6 +4,7 @@ Belongs here: the checks that all models make of their parts, and weights in and
 (`storage.models`), any model.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 
-class Bundled:
+class Bundled(ABC):
     """A model of which `architecture` is plain JSON and `weights` are arrays by name: nothing in them can run.
 
     A model says what its architecture needs (`NEEDS`), which values it has to have where it has them (`READS`), and the error
@@ -39,9 +40,9 @@ class Bundled:
         return cls.assembled(dict(architecture), dict(weights))
 
     @classmethod
+    @abstractmethod
     def assembled(cls, architecture: dict[str, Any], weights: dict[str, np.ndarray]) -> Self:
         """The model of parts that passed; `ERROR` where weights and network do not fit."""
-        raise NotImplementedError
 
 
 def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
